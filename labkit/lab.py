@@ -1,0 +1,273 @@
+"""The lab: one authorization server, one broker, one clock and one record, wired together.
+
+::
+
+    device ──client credentials──▶ authorization server
+      │  ◀──────── JWT ───────────────┘      │ JWK set, by URL only
+      └───────── CONNECT(token) ─────▶ broker ┘
+
+The broker knows the authorization server by URL, as in production: stop one and the other lives on.
+"""
+
+import atexit
+import contextlib
+import threading
+import weakref
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+from labkit.authserver import AuthServer, Credentials
+from labkit.broker import Broker, Limits
+from labkit.clock import Clock
+from labkit.device import Device
+from labkit.errors import RegistrationRefused, ServiceFailed
+from labkit.record import Record
+from labkit.service import Endpoint
+from labkit.tokens import JwksCache, TokenValidator
+
+__all__ = ["Lab"]
+
+#: The name under which the lab's broker may ask for introspection.
+RESOURCE_SERVER = "mqtt-broker"
+
+
+class Lab:
+    """A running authorization server and broker, on loopback, in this process.
+
+    Use it as a context manager, or call :meth:`Lab.start` in a notebook.
+
+    Args:
+        host: address both servers listen on.  Anything but loopback needs TLS and is refused.
+        auth_port: TCP port of the authorization server; 0 lets the system choose.
+        mqtt_port: TCP port of the broker; 0 lets the system choose.
+        algorithm: signature algorithm of access tokens: ``"ES256"``, ``"RS256"`` or ``"EdDSA"``.
+        audience: identifier of the broker, the ``aud`` claim of every token (RFC 9068 §3).
+        token_lifetime: seconds that a device's tokens live when ``register`` does not say otherwise.
+        leeway: seconds of clock difference that the broker forgives, 0 to 300.
+        password_grant: also offer the password grant, which RFC 9700 §2.4 forbids: for lesson 01 only.
+        database: a SQLite file that keeps clients, keys, refresh tokens and revocations over restarts.
+        limits: what the broker puts up with.
+        clock: the clock for all parties; a new one by default.
+    """
+
+    _current: ClassVar["weakref.ref[Lab] | None"] = None
+
+    def __init__(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        auth_port: int = 0,
+        mqtt_port: int = 0,
+        algorithm: str = "ES256",
+        audience: str = "https://mqtt.lab",
+        token_lifetime: int = 300,
+        leeway: float = 0,
+        password_grant: bool = False,
+        database: Path | None = None,
+        limits: Limits | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.clock = clock or Clock()
+        self.record = Record(self.clock.now)
+        self._token_lifetime = token_lifetime
+        self._credentials: dict[str, Credentials] = {}
+        self._devices: weakref.WeakSet[Device] = weakref.WeakSet()
+        self._closed = threading.Lock()
+        self.authserver = AuthServer(
+            audience=audience,
+            clock=self.clock,
+            record=self.record,
+            host=host,
+            port=auth_port,
+            algorithm=algorithm,
+            database=database,
+            password_grant=password_grant,
+        )
+        with contextlib.ExitStack() as undo:
+            self.authserver.start()  # the issuer is a URL, and holds the port
+            undo.callback(self.authserver.stop)
+            self.resource_server = self.authserver.register_resource_server(RESOURCE_SERVER)
+            self.keys = JwksCache(self.jwks_uri, clock=self.clock)
+            self.validator = TokenValidator(
+                self.issuer, audience, self.keys, leeway=leeway, clock=self.clock, algorithms=(algorithm,)
+            )
+            self.broker = Broker(
+                validator=self.validator,
+                clock=self.clock,
+                record=self.record,
+                host=host,
+                port=mqtt_port,
+                limits=limits or Limits(),
+                leeway=leeway,
+            )
+            self.broker.start()
+            undo.pop_all()
+        self.authserver.on_revoked.append(self.broker.revoked)
+        atexit.register(_stop_quietly, weakref.ref(self))
+
+    @classmethod
+    def start(cls, **options: Any) -> "Lab":
+        """A running lab for a notebook: stops the one an earlier run of the cell left behind.
+
+        Takes the same options as :class:`Lab`.
+
+        Raises:
+            ServiceFailed: a server could not start; the message says what to do.
+        """
+        earlier = Lab._current() if Lab._current is not None else None
+        if earlier is not None:
+            earlier.stop()
+        lab = cls(**options)
+        _KEPT.clear()
+        _KEPT.append(lab)
+        Lab._current = weakref.ref(lab)
+        return lab
+
+    def stop(self) -> None:
+        """Disconnect the lab's devices and stop both servers.  Safe to call twice."""
+        with self._closed:
+            for device in list(self._devices):
+                device.disconnect()
+            self.broker.stop()
+            self.authserver.stop()
+            self.clock.close()
+        if self in _KEPT:
+            _KEPT.remove(self)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.stop()
+
+    @property
+    def issuer(self) -> str:
+        """Identifier of the authorization server, the ``iss`` claim of its tokens (RFC 8414 §2)."""
+        return self.authserver.issuer
+
+    @property
+    def audience(self) -> str:
+        """Identifier of the broker, the ``aud`` claim of its tokens (RFC 9068 §2.2)."""
+        return self.authserver.audience
+
+    @property
+    def token_endpoint(self) -> str:
+        """URL where devices get tokens (RFC 6749 §3.2)."""
+        return self.authserver.token_endpoint
+
+    @property
+    def jwks_uri(self) -> str:
+        """URL of the public keys (RFC 7517 §5)."""
+        return self.authserver.jwks_uri
+
+    @property
+    def introspection_endpoint(self) -> str:
+        """URL where a resource server asks about a token (RFC 7662 §2)."""
+        return self.authserver.introspection_endpoint
+
+    @property
+    def revocation_endpoint(self) -> str:
+        """URL where a client gives a token back (RFC 7009 §2)."""
+        return self.authserver.revocation_endpoint
+
+    @property
+    def mqtt(self) -> Endpoint:
+        """Where the broker listens for MQTT over TCP: ``.host``, ``.port``, ``.url``."""
+        return self.broker.mqtt
+
+    mqtts: None = None  # these listeners need TLS and WebSocket, which this version does not have yet
+    ws: None = None
+    wss: None = None
+    ca_file: None = None
+
+    def register(
+        self,
+        client_id: str,
+        *,
+        publish: Iterable[str] | None = None,
+        subscribe: Iterable[str] | None = None,
+        lifetime: int | None = None,
+        **options: Any,
+    ) -> Credentials:
+        """Make a device known to the authorization server, and return its credentials.
+
+        Args:
+            client_id: the device's name: its OAuth2 client id, and the only MQTT client identifier its tokens
+                are good for.  No ``/``, ``+``, ``#``, spaces or control characters.
+            publish: topic filters it may publish to; ``["devices/<client_id>/#"]`` by default.
+            subscribe: topic filters it may subscribe to; the same by default.
+            lifetime: seconds its access tokens live, 1 to 3600; the lab's ``token_lifetime`` by default.
+            options: passed on to ``AuthServer.register`` (``grants``, ``auth``…).
+
+        Raises:
+            RegistrationRefused: the message says what to change.
+        """
+        credentials = self.authserver.register(
+            client_id,
+            publish=publish,
+            subscribe=subscribe,
+            lifetime=self._token_lifetime if lifetime is None else lifetime,
+            **options,
+        )
+        self._credentials[client_id] = credentials
+        return credentials
+
+    def token(self, client_id: str) -> str:
+        """A fresh access token for a registered device, fetched over HTTP as the device would.
+
+        Raises:
+            RegistrationRefused: no device of that name is registered here.
+            TokenRequestFailed: the authorization server gave no token.
+        """
+        return self._new_device(client_id).token()
+
+    def device(self, client_id: str, **options: Any) -> Device:
+        """A :class:`~labkit.device.Device` with the credentials of a registered device, not yet connected.
+
+        Args:
+            client_id: the registered device.
+            options: passed on to ``Device`` (``carrier``, ``clean_session``…).
+
+        Raises:
+            RegistrationRefused: no device of that name is registered here.
+        """
+        device = self._new_device(client_id, **options)
+        self._devices.add(device)
+        return device
+
+    def revoke(self, client_id: str) -> None:
+        """Take back every token of a device: its refresh tokens die, its live connection ends at once."""
+        self.authserver.revoke_client(client_id)
+
+    def _new_device(self, client_id: str, **options: Any) -> Device:
+        credentials = self._credentials.get(client_id)
+        if credentials is None or credentials.client_secret is None:
+            known = ", ".join(sorted(self._credentials)) or "none yet"
+            raise RegistrationRefused(
+                f"no device with a secret is registered as {client_id!r}: call lab.register({client_id!r}) first"
+                f" (registered: {known})"
+            )
+        options = {"clock": self.clock, "record": self.record} | options
+        return Device(
+            credentials.client_id,
+            credentials.client_secret,
+            token_endpoint=self.token_endpoint,
+            host=self.mqtt.host,
+            port=self.mqtt.port,
+            **options,
+        )
+
+    def __repr__(self) -> str:
+        state = "running" if self.broker.running and self.authserver.running else "stopped"
+        return f"<Lab {state}: {len(self._credentials)} devices registered>"
+
+
+_KEPT: list[Lab] = []  # Lab.start() answers for its lab: a cell that drops the name must not stop the servers
+
+
+def _stop_quietly(reference: "weakref.ref[Lab]") -> None:
+    lab = reference()
+    if lab is not None:
+        with contextlib.suppress(ServiceFailed, RuntimeError):
+            lab.stop()
