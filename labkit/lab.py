@@ -51,7 +51,7 @@ class Lab:
         clock: the clock for all parties; a new one by default.
     """
 
-    _current: ClassVar["weakref.ref[Lab] | None"] = None
+    _started: ClassVar["Lab | None"] = None
 
     def __init__(
         self,
@@ -68,6 +68,7 @@ class Lab:
         limits: Limits | None = None,
         clock: Clock | None = None,
     ) -> None:
+        self._own_clock = clock is None
         self.clock = clock or Clock()
         self.record = Record(self.clock.now)
         self._token_lifetime = token_lifetime
@@ -104,7 +105,7 @@ class Lab:
             self.broker.start()
             undo.pop_all()
         self.authserver.on_revoked.append(self.broker.revoked)
-        atexit.register(_stop_quietly, weakref.ref(self))
+        _running.add(self)
 
     @classmethod
     def start(cls, **options: Any) -> "Lab":
@@ -115,14 +116,10 @@ class Lab:
         Raises:
             ServiceFailed: a server could not start; the message says what to do.
         """
-        earlier = Lab._current() if Lab._current is not None else None
-        if earlier is not None:
-            earlier.stop()
-        lab = cls(**options)
-        _KEPT.clear()
-        _KEPT.append(lab)
-        Lab._current = weakref.ref(lab)
-        return lab
+        if Lab._started is not None:
+            Lab._started.stop()
+        Lab._started = cls(**options)
+        return Lab._started
 
     def stop(self) -> None:
         """Disconnect the lab's devices and stop both servers.  Safe to call twice."""
@@ -131,9 +128,9 @@ class Lab:
                 device.disconnect()
             self.broker.stop()
             self.authserver.stop()
-            self.clock.close()
-        if self in _KEPT:
-            _KEPT.remove(self)
+            if self._own_clock:
+                self.clock.close()
+        _running.discard(self)
 
     def __enter__(self) -> Self:
         return self
@@ -263,11 +260,11 @@ class Lab:
         return f"<Lab {state}: {len(self._credentials)} devices registered>"
 
 
-_KEPT: list[Lab] = []  # Lab.start() answers for its lab: a cell that drops the name must not stop the servers
+_running: "weakref.WeakSet[Lab]" = weakref.WeakSet()
 
 
-def _stop_quietly(reference: "weakref.ref[Lab]") -> None:
-    lab = reference()
-    if lab is not None:
+@atexit.register
+def _stop_what_still_runs() -> None:
+    for lab in list(_running):
         with contextlib.suppress(ServiceFailed, RuntimeError):
             lab.stop()

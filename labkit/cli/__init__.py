@@ -1,0 +1,128 @@
+"""The command line: ``labkit open | up | demo | doctor | inspect``.  ``labkit`` alone is ``labkit open``.
+
+Every command lives in a module of its own and imports the servers only when it runs, so that ``--help`` is quick.
+A failure that labkit understands is one or two sentences on standard error and exit status 1.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from labkit.errors import LabkitError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="labkit",
+    help="A Jupyter lab that teaches OAuth2 token authentication for MQTT by running it.",
+    no_args_is_help=False,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+@app.callback(invoke_without_command=True)
+def _default(
+    context: typer.Context, version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False
+) -> None:
+    if version:
+        from labkit import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        open_()
+
+
+@app.command("open")
+def open_(
+    folder: Annotated[
+        Path | None,
+        typer.Option("--dir", help="Where to put the notebooks.  From a clone they are opened in place."),
+    ] = None,
+    browser: Annotated[bool, typer.Option(help="Open a browser window.")] = True,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of JupyterLab; 0 for any.")] = 8888,
+) -> None:
+    """Open JupyterLab on the first notebook."""
+    from labkit.cli.opening import open_lessons
+
+    raise typer.Exit(open_lessons(folder, browser=browser, port=port))
+
+
+@app.command()
+def up(
+    json: Annotated[bool, typer.Option("--json", help="Print one line of JSON for programs.")] = False,
+    token_lifetime: Annotated[
+        int, typer.Option(metavar="SECONDS", min=1, max=3600, help="How long access tokens live.")
+    ] = 300,
+    auth_port: Annotated[
+        int, typer.Option(metavar="N", min=0, max=65535, help="Port of the authorization server; 0 for any.")
+    ] = 0,
+    mqtt_port: Annotated[
+        int, typer.Option(metavar="N", min=0, max=65535, help="Port of the broker; 0 for any.")
+    ] = 0,
+    device: Annotated[
+        list[str] | None, typer.Option(metavar="ID", help="A device to register; repeat for more.")
+    ] = None,
+) -> None:
+    """Start the authorization server and the broker, and serve until Ctrl-C."""
+    from labkit.cli.serving import serve
+
+    serve(
+        as_json=json,
+        token_lifetime=token_lifetime,
+        auth_port=auth_port,
+        mqtt_port=mqtt_port,
+        devices=device or [],
+    )
+
+
+@app.command()
+def demo() -> None:
+    """Tell the whole story in the terminal, in a few seconds."""
+    from labkit.cli.story import tell
+
+    raise typer.Exit(tell())
+
+
+@app.command()
+def doctor() -> None:
+    """Check that everything the lessons need is here."""
+    from labkit.cli.doctor import examine
+
+    raise typer.Exit(examine())
+
+
+@app.command()
+def inspect(
+    token: Annotated[str, typer.Argument(help="The access token, or - to read it from standard input.")],
+    keys: Annotated[
+        Path | None, typer.Option("--jwks", help="A file with the JWK set, to check the signature.")
+    ] = None,
+    issuer: Annotated[str | None, typer.Option(help="The issuer to expect.")] = None,
+    audience: Annotated[str | None, typer.Option(help="The audience to expect.")] = None,
+    client_id: Annotated[str | None, typer.Option(help="The MQTT client identifier to expect.")] = None,
+) -> None:
+    """Decode a token and explain it, offline.  Nothing is sent anywhere."""
+    from labkit.cli.inspecting import inspect_token
+
+    raise typer.Exit(
+        inspect_token(token, keys_file=keys, issuer=issuer, audience=audience, client_id=client_id)
+    )
+
+
+def main() -> None:
+    """Entry point of the ``labkit`` command."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a Windows code page must not turn an arrow into a traceback
+            stream.reconfigure(errors="replace")
+    try:
+        app()
+    except LabkitError as error:
+        typer.echo(f"labkit: {error}", err=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,105 @@
+"""``labkit up``: both servers, until Ctrl-C or SIGTERM."""
+
+import json
+import signal
+import threading
+from typing import Any
+
+import typer
+
+from labkit.authserver import Credentials
+from labkit.lab import Lab
+from labkit.service import Endpoint
+
+__all__ = ["facts", "serve"]
+
+_AT_LEAST = ("thermostat-1", "thermostat-2")
+
+
+def serve(
+    *, as_json: bool, token_lifetime: int, auth_port: int, mqtt_port: int, devices: list[str]
+) -> None:
+    """Start, say what runs where, and serve until a signal comes."""
+    ended = threading.Event()
+    for name in ("SIGINT", "SIGTERM", "SIGBREAK"):  # the last one is Windows' Ctrl-Break
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), lambda *_: ended.set())
+    names = list(dict.fromkeys(devices))
+    names += [name for name in _AT_LEAST if name not in names][: max(0, 2 - len(names))]
+    with Lab(auth_port=auth_port, mqtt_port=mqtt_port, token_lifetime=token_lifetime) as lab:
+        registered = [lab.register(name) for name in names]
+        if as_json:
+            typer.echo(json.dumps(facts(lab, registered)))
+        else:
+            typer.echo(_for_people(lab, registered[0], registered))
+        while not ended.wait(0.5):  # Windows delivers a signal only between two waits
+            pass
+
+
+def facts(lab: Lab, devices: list[Credentials]) -> dict[str, Any]:
+    """What a program needs to use the running lab.  It holds secrets: print it only where that is wanted."""
+
+    def listener(endpoint: Endpoint | None) -> dict[str, Any] | None:
+        return endpoint and {"host": endpoint.host, "port": endpoint.port}
+
+    return {
+        "issuer": lab.issuer,
+        "audience": lab.audience,
+        "token_endpoint": lab.token_endpoint,
+        "introspection_endpoint": lab.introspection_endpoint,
+        "revocation_endpoint": lab.revocation_endpoint,
+        "jwks_uri": lab.jwks_uri,
+        "mqtt": listener(lab.mqtt),
+        "mqtts": listener(lab.mqtts),
+        "ws": lab.ws,
+        "wss": lab.wss,
+        "ca_file": lab.ca_file,
+        "devices": [
+            {
+                "client_id": device.client_id,
+                "client_secret": device.client_secret,
+                "publish": list(device.publish),
+                "subscribe": list(device.subscribe),
+            }
+            for device in devices
+        ],
+        "resource_server": {
+            "client_id": lab.resource_server.client_id,
+            "client_secret": lab.resource_server.client_secret,
+        },
+    }
+
+
+def _for_people(lab: Lab, device: Credentials, devices: list[Credentials]) -> str:
+    rows = "\n".join(f"  {d.client_id:<16} secret {d.client_secret}" for d in devices)
+    topic = f"devices/{device.client_id}/temperature"
+    return f"""\
+The lab is up.  Press Ctrl-C to end it.
+
+  issuer          {lab.issuer}
+  token endpoint  {lab.token_endpoint}
+  keys            {lab.jwks_uri}
+  broker          {lab.mqtt.url}
+  audience        {lab.audience}
+
+Devices
+{rows}
+
+Get a token:
+
+  curl -s -u '{device.client_id}:{device.client_secret}' -d grant_type=client_credentials {lab.token_endpoint}
+
+Publish with it (put the token where TOKEN stands):
+
+  mosquitto_pub -h {lab.mqtt.host} -p {lab.mqtt.port} -i {device.client_id} -u {device.client_id} \
+-P "$TOKEN" -q 1 -t {topic} -m 21.5
+
+The same with Python:
+
+  import httpx, paho.mqtt.publish as publish
+  answer = httpx.post("{lab.token_endpoint}", auth=("{device.client_id}", "{device.client_secret}"),
+                      data={{"grant_type": "client_credentials"}})
+  publish.single("{topic}", "21.5", qos=1, hostname="{lab.mqtt.host}", port={lab.mqtt.port},
+                 client_id="{device.client_id}",
+                 auth={{"username": "{device.client_id}", "password": answer.json()["access_token"]}})
+"""
