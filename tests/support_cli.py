@@ -1,0 +1,27 @@
+"""Running labkit's command and other people's clients."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+
+import pytest
+
+__all__ = ["needs", "run_labkit"]
+
+
+def needs(program: str) -> str:
+    """The path of ``program``; skips the test where it is absent, or fails it where CI promised it."""
+    path = shutil.which(program) or shutil.which(program, path="/usr/sbin:/usr/local/sbin")
+    if path is None:
+        if os.environ.get("LABKIT_REQUIRE_ALL"):
+            pytest.fail(f"{program} is absent, and LABKIT_REQUIRE_ALL is set")
+        pytest.skip(f"{program} is not installed")
+    return path
+
+
+def run_labkit(*arguments: str, input: str | None = None) -> "subprocess.CompletedProcess[str]":
+    """Run ``labkit ARGUMENTS`` to its end."""
+    command: Sequence[str] = [sys.executable, "-m", "labkit", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=60, input=input)

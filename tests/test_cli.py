@@ -1,0 +1,254 @@
+"""The command line, run as a person or a program would run it."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from support_cli import needs, run_labkit
+
+_UP = [sys.executable, "-m", "labkit", "up"]
+
+
+@contextmanager
+def _up(*options: str) -> "Iterator[tuple[dict[str, Any], subprocess.Popen[str]]]":
+    flags = subprocess.CREATE_NEW_PROCESS_GROUP if sys.platform == "win32" else 0
+    server = subprocess.Popen(
+        [*_UP, "--json", *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, creationflags=flags
+    )
+    try:
+        assert server.stdout is not None
+        yield json.loads(server.stdout.readline()), server
+    finally:
+        server.kill()
+        server.communicate(timeout=10)
+
+
+def _token(facts: dict[str, Any], number: int = 0) -> str:
+    device = facts["devices"][number]
+    answer = httpx.post(
+        facts["token_endpoint"],
+        auth=(device["client_id"], device["client_secret"]),
+        data={"grant_type": "client_credentials"},
+        trust_env=False,
+    )
+    return str(answer.json()["access_token"])
+
+
+def _mosquitto_pub(facts: dict[str, Any], client_id: str, user: str, password: str | None, topic: str) -> int:
+    command = [needs("mosquitto_pub"), "-h", facts["mqtt"]["host"], "-p", str(facts["mqtt"]["port"])]
+    command += ["-i", client_id, "-q", "1", "-t", topic, "-m", "21.5", "-u", user]
+    if password is not None:
+        command += ["-P", password]
+    return subprocess.run(command, capture_output=True, timeout=20).returncode
+
+
+def test_up_prints_one_line_of_json_with_everything_a_program_needs() -> None:
+    with _up("--device", "pump-1") as (facts, _):
+        assert facts["audience"] == "https://mqtt.lab"
+        for name in ("issuer", "token_endpoint", "introspection_endpoint", "revocation_endpoint", "jwks_uri"):
+            assert facts[name].startswith("http://127.0.0.1:")
+        assert facts["mqtt"]["port"] > 0
+        for name in ("mqtts", "ws", "wss", "ca_file"):
+            assert facts[name] is None
+        assert facts["devices"][0]["client_id"] == "pump-1"
+        assert len(facts["devices"]) >= 2
+        for device in facts["devices"]:
+            assert device["publish"] == device["subscribe"] == [f"devices/{device['client_id']}/#"]
+        caller = facts["resource_server"]
+        answer = httpx.post(
+            facts["introspection_endpoint"],
+            auth=(caller["client_id"], caller["client_secret"]),
+            data={"token": _token(facts)},
+            trust_env=False,
+        )
+        assert answer.json()["active"] is True
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_up_ends_at_once_on_a_signal(name: str) -> None:
+    with _up() as (_, server):
+        if sys.platform == "win32":
+            server.send_signal(signal.CTRL_BREAK_EVENT)
+        else:
+            server.send_signal(getattr(signal, name))
+        _, errors = server.communicate(timeout=10)
+        assert server.returncode == 0
+        assert "Traceback" not in errors
+
+
+def test_up_serves_curl_and_mosquitto() -> None:
+    with _up() as (facts, _):
+        first, second = facts["devices"][:2]
+        curl = [needs("curl"), "-s", "-u", f"{first['client_id']}:{first['client_secret']}"]
+        curl += ["-d", "grant_type=client_credentials", "--noproxy", "*", facts["token_endpoint"]]
+        answer = json.loads(subprocess.run(curl, capture_output=True, text=True, timeout=20, check=True).stdout)
+        token, name = answer["access_token"], first["client_id"]
+        topic = f"devices/{name}/temperature"
+        assert answer["token_type"] == "Bearer"
+        assert _mosquitto_pub(facts, name, name, token, topic) == 0, "token as password"
+        assert _mosquitto_pub(facts, name, token, None, topic) == 0, "token as user name"
+        assert _mosquitto_pub(facts, second["client_id"], name, token, topic) == 5, "token of another device"
+        head, _, tail = token.rpartition(".")
+        tampered = f"{head}.{'B' if tail[0] == 'A' else 'A'}{tail[1:]}"
+        assert _mosquitto_pub(facts, name, name, tampered, topic) == 4, "tampered token"
+
+
+def test_a_wrong_secret_is_invalid_client() -> None:
+    with _up() as (facts, _):
+        answer = httpx.post(
+            facts["token_endpoint"],
+            auth=(facts["devices"][0]["client_id"], "wrong"),
+            data={"grant_type": "client_credentials"},
+            trust_env=False,
+        )
+        assert answer.status_code == 401
+        assert answer.json()["error"] == "invalid_client"
+
+
+def test_a_live_connection_ends_when_its_token_does() -> None:
+    with _up("--token-lifetime", "2") as (facts, _):
+        device = facts["devices"][0]["client_id"]
+        command = [needs("mosquitto_sub"), "-h", facts["mqtt"]["host"], "-p", str(facts["mqtt"]["port"])]
+        command += ["-i", device, "-u", device, "-P", _token(facts), "-t", f"devices/{device}/#", "-d"]
+        client = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        try:
+            assert client.stdout is not None
+            seen = []
+            for line in client.stdout:  # mosquitto_sub tries again by itself; its second CONNECT is refused
+                seen.append(line)
+                if "CONNACK (4)" in line or "CONNACK (5)" in line or "not authori" in line.lower():
+                    break
+            assert any("CONNACK (0)" in line for line in seen)
+            assert "4" in seen[-1] or "bad user name" in seen[-1].lower()
+        finally:
+            client.kill()
+            client.communicate()
+
+
+def test_up_tells_a_person_what_to_paste() -> None:
+    server = subprocess.Popen(_UP, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8")
+    try:
+        assert server.stdout is not None
+        shown = ""
+        while "answer.json()" not in shown:
+            line = server.stdout.readline()
+            assert line, shown
+            shown += line
+    finally:
+        server.kill()
+        server.communicate()
+    for word in ("curl -s -u", "mosquitto_pub", "paho.mqtt", "thermostat-1", "Ctrl-C"):
+        assert word in shown
+
+
+def test_demo_tells_the_story_and_succeeds() -> None:
+    shown = run_labkit("demo")
+    assert shown.returncode == 0, shown.stderr
+    for word in ("1. ", "6. ", "CONNACK 5", "CONNACK 4", "refreshed its token"):
+        assert word in shown.stdout
+    assert "eyJ" not in shown.stdout
+
+
+def test_doctor_finds_this_machine_ready() -> None:
+    shown = run_labkit("doctor")
+    assert shown.returncode == 0, shown.stdout
+    assert "FAIL" not in shown.stdout
+    assert "the lab" in shown.stdout
+
+
+def test_inspect_decodes_and_explains_offline(tmp_path: Path) -> None:
+    with _up() as (facts, _):
+        token = _token(facts)
+        keys = tmp_path / "keys.json"
+        keys.write_bytes(httpx.get(facts["jwks_uri"], trust_env=False).content)
+    name = facts["devices"][0]["client_id"]
+    shown = run_labkit("inspect", "-", input=token)
+    assert shown.returncode == 0
+    assert '"alg": "ES256"' in shown.stdout
+    assert "expires in" in shown.stdout
+    checked = ["--jwks", str(keys), "--issuer", facts["issuer"], "--audience", facts["audience"]]
+    assert run_labkit("inspect", token, *checked, "--client-id", name).returncode == 0
+    assert run_labkit("inspect", token, *checked, "--client-id", "somebody-else").returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["up", "--token-lifetme", "3"], "No such option"),
+        (["up", "--token-lifetime", "0"], "not in the range"),
+        (["up", "--device", "a/b"], "a/b"),
+        (["inspect", "not-a-token"], "no JWT"),
+        (["inspect", "-"], "no JWT"),
+        (["dmo"], "No such command"),
+    ],
+)
+def test_a_mistake_gets_a_sentence_not_a_traceback(arguments: list[str], sentence: str) -> None:
+    shown = run_labkit(*arguments, input="")
+    assert shown.returncode != 0
+    assert sentence in shown.stderr
+    assert "Traceback" not in shown.stderr
+
+
+def test_a_port_in_use_gets_a_sentence() -> None:
+    with _up() as (facts, _):
+        shown = run_labkit("up", "--mqtt-port", str(facts["mqtt"]["port"]))
+    assert shown.returncode == 1
+    assert "choose another port" in shown.stderr
+
+
+def test_open_copies_lessons_but_never_overwrites(tmp_path: Path) -> None:
+    from labkit.cli.opening import place_lessons
+
+    place_lessons(tmp_path / "work")
+    first = tmp_path / "work" / "00-start-here.ipynb"
+    assert first.is_file()
+    first.write_text("my own work")
+    place_lessons(tmp_path / "work")
+    assert first.read_text() == "my own work"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends Ctrl-C to a process group")
+def test_open_starts_jupyterlab_on_the_first_notebook_and_one_ctrl_c_ends_it(tmp_path: Path) -> None:
+    environment = os.environ | {"JUPYTER_RUNTIME_DIR": str(tmp_path), "JUPYTER_CONFIG_DIR": str(tmp_path)}
+    server = subprocess.Popen(
+        [sys.executable, "-m", "labkit", "open", "--no-browser", "--port", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        env=environment,
+    )
+    try:
+        assert server.stdout is not None
+        seen = []
+        for line in server.stdout:
+            seen.append(line)
+            if "http://127.0.0.1:" in line and "00-start-here.ipynb" in line:
+                break
+        else:
+            pytest.fail("".join(seen))
+        os.killpg(server.pid, signal.SIGINT)
+        server.communicate(timeout=30)
+        assert server.returncode is not None
+    finally:
+        if server.poll() is None:
+            os.killpg(server.pid, signal.SIGKILL)
+            server.communicate()
+
+
+def test_the_command_is_installed() -> None:
+    command = shutil.which("labkit", path=str(Path(sys.executable).parent))
+    if command is None:
+        pytest.skip("labkit is imported from the clone, not installed")
+    shown = subprocess.run([command, "--version"], capture_output=True, text=True, timeout=60)
+    assert shown.stdout.strip() == __import__("labkit").__version__

@@ -1,0 +1,114 @@
+"""The lab as a whole: real HTTP, real MQTT, real tokens, one clock."""
+
+import threading
+
+import pytest
+
+from labkit import Lab
+from labkit.errors import ConnectionFailed, RegistrationRefused, ServiceFailed, TokenRequestFailed
+
+
+def test_the_whole_story(lab: Lab) -> None:
+    lab.register("thermostat-1", publish=["devices/thermostat-1/#"], subscribe=["cmd/thermostat-1/#"])
+    lab.register("panel", publish=["cmd/#"], subscribe=["devices/#"])
+    with lab.device("thermostat-1") as thermostat, lab.device("panel") as panel:
+        panel.subscribe("devices/+/temperature")
+        thermostat.subscribe("cmd/thermostat-1/#")
+        thermostat.publish("devices/thermostat-1/temperature", "21.5")
+        message = panel.receive()
+        assert (message.topic, message.payload) == ("devices/thermostat-1/temperature", b"21.5")
+        panel.publish("cmd/thermostat-1/target", "20")
+        assert thermostat.receive().payload == b"20"
+
+
+def test_time_moves_all_parties_and_devices_refresh_on_the_way(lab: Lab) -> None:
+    lab.register("thermostat-1", lifetime=300)
+    with lab.device("thermostat-1") as device:
+        mark = lab.record.mark()
+        lab.clock.advance(hours=1)
+        refreshed = lab.record.events("refreshed", since=mark)
+        assert 13 <= len(refreshed) <= 18
+        assert not lab.record.events("token.expired", since=mark)
+        device.publish("devices/thermostat-1/temperature", "21.5")
+
+
+def test_expiry_is_seen_before_advance_returns(lab: Lab) -> None:
+    lab.register("thermostat-1", lifetime=300)
+    device = lab.device("thermostat-1", refresh=False)
+    device.connect()
+    lab.clock.advance(seconds=299)
+    assert not lab.record.events("token.expired")
+    lab.clock.advance(seconds=2)
+    assert lab.record.events("token.expired", client_id="thermostat-1")
+    assert not lab.broker.connections
+    device.disconnect()
+
+
+def test_the_broker_outlives_the_authorization_server_and_the_other_way_round(lab: Lab) -> None:
+    lab.register("thermostat-1")
+    device = lab.device("thermostat-1")
+    device.connect()
+    lab.authserver.stop()
+    device.publish("devices/thermostat-1/temperature", "21.5")
+    with pytest.raises(TokenRequestFailed):
+        lab.token("thermostat-1")
+    lab.authserver.start()
+    token = lab.token("thermostat-1")
+    lab.broker.stop()
+    assert lab.token("thermostat-1") != token
+    lab.broker.start()
+    device.disconnect()
+    with lab.device("thermostat-1") as again:
+        again.publish("devices/thermostat-1/temperature", "21.6")
+
+
+def test_a_revoked_device_is_disconnected_at_once(lab: Lab) -> None:
+    lab.register("thermostat-1")
+    with lab.device("thermostat-1"):
+        lab.revoke("thermostat-1")
+        lab.record.wait("token.revoked", source="broker", client_id="thermostat-1")
+
+
+def test_starting_again_replaces_the_earlier_lab() -> None:
+    first = Lab.start()
+    try:
+        second = Lab.start()
+        assert not first.broker.running
+        assert not first.authserver.running
+        assert second.broker.running
+    finally:
+        Lab.start().stop()
+    assert not second.broker.running
+
+
+def test_a_device_that_nobody_registered_is_a_sentence(lab: Lab) -> None:
+    lab.register("thermostat-1")
+    with pytest.raises(RegistrationRefused, match=r"lab\.register\('thermostat-2'\) first .*thermostat-1"):
+        lab.device("thermostat-2")
+
+
+def test_nothing_plain_leaves_loopback() -> None:
+    with pytest.raises(ServiceFailed, match="loopback"):
+        Lab(host="0.0.0.0")
+
+
+def test_a_stopped_lab_leaves_no_thread_and_may_be_stopped_twice() -> None:
+    before = set(threading.enumerate())
+    with Lab() as lab:
+        lab.register("thermostat-1")
+        with lab.device("thermostat-1"):
+            pass
+    lab.stop()
+    assert set(threading.enumerate()) <= before
+
+
+def test_a_token_under_another_client_id_is_refused(lab: Lab) -> None:
+    from labkit import Device
+
+    lab.register("thermostat-1")
+    lab.register("thermostat-2")
+    stolen = lab.token("thermostat-1")
+    thief = Device.with_token("thermostat-2", lambda: stolen, host=lab.mqtt.host, port=lab.mqtt.port)
+    with pytest.raises(ConnectionFailed) as refusal:
+        thief.connect()
+    assert refusal.value.return_code == 5
