@@ -1,0 +1,47 @@
+"""Exercises for the notebooks: a check with four outcomes, three hints, the solution, and why.
+
+For learners, in a notebook::
+
+    from labkit.exercises.lesson01 import ____, ex
+
+    seconds = ____                      # replace the blank, run the cell
+    ex.lifetime.check(seconds)          # Not attempted | Not yet: … | Right: … | Cannot tell: …
+    ex.lifetime.hint()                  # three of them, growing
+    ex.lifetime.solution()              # and why
+    ex.quiz.check("a", "c", "b")
+    ex                                  # what is done, and a short code for the chat
+
+A check never raises and sends nothing anywhere.  What is done is remembered in one local file that may be
+deleted (:mod:`labkit.exercises.progress`).
+
+For authors: one module per notebook, ``lessonNN.py``, holds ``ex = Lesson("NN", …)`` and declares each
+exercise with :meth:`Lesson.exercise` around its judge.  A judge returns :func:`right`, :func:`not_yet` or
+:func:`cannot_tell`, and calls the learner's functions through :func:`try_answer`.
+"""
+
+from labkit.exercises.blank import ____, has_blank
+from labkit.exercises.exercise import Exercise, Wrong, try_answer
+from labkit.exercises.lesson import Lesson, lessons, status
+from labkit.exercises.outcome import Outcome, Result, cannot_tell, not_yet, right
+from labkit.exercises.progress import progress
+from labkit.exercises.quiz import Choice, Question, Quiz
+
+__all__ = [
+    "Choice",
+    "Exercise",
+    "Lesson",
+    "Outcome",
+    "Question",
+    "Quiz",
+    "Result",
+    "Wrong",
+    "____",
+    "cannot_tell",
+    "has_blank",
+    "lessons",
+    "not_yet",
+    "progress",
+    "right",
+    "status",
+    "try_answer",
+]

@@ -1,0 +1,199 @@
+"""An exercise: a question, a cell with blanks, a judge, three hints, a solution and the reason why.
+
+Everything about an exercise stands in one declaration, so that a test can run its stub, its solution and its
+known wrong answers without a notebook, and a notebook can be compared with it.
+"""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from dataclasses import replace as changed
+from typing import Any, Final, Protocol
+
+from labkit.exercises.blank import has_blank
+from labkit.exercises.outcome import Outcome, Result, cannot_tell, not_attempted, not_yet, wrap
+from labkit.exercises.progress import progress
+
+__all__ = ["AnswerFailed", "Exercise", "Judge", "Note", "Task", "Wrong", "try_answer"]
+
+#: Judges an answer; takes the answer, or the answer and the running lab.
+Judge = Callable[..., Result]
+
+_NOTHING: Final = object()
+
+
+class AnswerFailed(Exception):
+    """The learner's own code raised; ``__cause__`` is what it raised."""
+
+
+def try_answer(answer: Callable[..., Any], *args: object, **named: object) -> Any:
+    """Call the learner's function.
+
+    Raises:
+        AnswerFailed: the function raised, or is no function: :meth:`Exercise.check` then says "not yet".
+    """
+    try:
+        return answer(*args, **named)
+    except BaseException as error:
+        raise AnswerFailed from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wrong:
+    """A wrong answer that learners give, and a piece of the text that must come back for it.
+
+    Either ``answer`` is handed to the check, or ``cell`` replaces the whole exercise cell.
+    """
+
+    says: str
+    answer: Any = None
+    cell: str | None = None
+
+
+class Note(str):
+    """A text that a cell shows as it is, without quotes."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+class Task(Protocol):
+    """What exercises and quizzes have in common: what a lesson lists, a notebook holds and a test runs."""
+
+    name: str
+    lesson: str
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def question(self) -> str: ...
+    @property
+    def stub(self) -> str: ...
+    @property
+    def solved(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Declaration:
+    """What the author of an exercise writes down; see :meth:`labkit.exercises.lesson.Lesson.exercise`."""
+
+    question: str
+    cell: str
+    solution: str
+    wrong: tuple[Wrong, ...]
+    hints: tuple[str, str, str]
+    why: str
+    given: str = ""
+
+
+class Exercise:
+    """One exercise of a lesson: ``check(answer)``, ``hint()`` and ``solution()`` are all a learner needs."""
+
+    def __init__(self, lesson: str, name: str, judge: Judge, declared: Declaration) -> None:
+        self.lesson = lesson
+        self.name = name
+        self.declared = declared
+        self._judge = judge
+        self._needs_lab = len(inspect.signature(judge).parameters) > 1
+        self._hints_shown = 0
+
+    @property
+    def id(self) -> str:
+        """Lesson and name, for example ``"01.read_claims"``."""
+        return f"{self.lesson}.{self.name}"
+
+    @property
+    def question(self) -> str:
+        """What is asked, in a sentence or two."""
+        return self.declared.question
+
+    @property
+    def stub(self) -> str:
+        """The cell as the notebook has it, with blanks."""
+        return _cell(self.lesson, self.declared.cell)
+
+    @property
+    def solved(self) -> str:
+        """The cell with the blanks filled in."""
+        return _cell(self.lesson, self.declared.solution)
+
+    def check(self, answer: Any = _NOTHING, lab: Any = None) -> Result:
+        """Judge an answer.  Whatever the answer is or does, this returns a result and does not raise.
+
+        Args:
+            answer: a value, or a function that the check calls.
+            lab: the running lab, for exercises that are judged by what it does.
+        """
+        try:
+            return self._finish(self._outcome(answer, lab))
+        except BaseException as error:  # an answer can raise anything, SystemExit included
+            return cannot_tell(f"judging the answer ended in {type(error).__name__}.")
+
+    def hint(self) -> Note:
+        """The next of three hints; the third stays."""
+        number = self._hints_shown = min(self._hints_shown + 1, 3)
+        text = f"Hint {number} of 3: {self.declared.hints[number - 1]}"
+        after = "solution()" if number == 3 else "hint()"
+        return Note(wrap(f"{text}\nNext: ex.{self.name}.{after}"))
+
+    def solution(self) -> Note:
+        """The filled-in cell, and why it is right."""
+        code = "\n".join(f"    {line}".rstrip() for line in self.declared.solution.strip().split("\n"))
+        return Note(wrap(f"One solution:\n\n{code}\n\nWhy: {self.declared.why}"))
+
+    def _outcome(self, answer: Any, lab: Any) -> Result:
+        if answer is _NOTHING or has_blank(answer):
+            return not_attempted()
+        if self._needs_lab and not _running(lab):
+            return cannot_tell(
+                "this check asks the running lab. Run the set-up cell at the top again, and keep `lab` in "
+                f"ex.{self.name}.check(…, lab)."
+            )
+        try:
+            result = self._judge(answer, lab) if self._needs_lab else self._judge(answer)
+        except AnswerFailed as failed:
+            return not_yet(f"your code raised {_describe(failed.__cause__)}.")
+        except BaseException as error:
+            return cannot_tell(
+                f"the check itself ended in {_describe(error)}. Run the set-up cell at the top again, then "
+                "this cell."
+            )
+        return result if isinstance(result, Result) else cannot_tell("the check gave no outcome.")
+
+    def _finish(self, result: Result) -> Result:
+        if result.outcome is Outcome.RIGHT:
+            progress.add(self.id)
+            return changed(result, more=f"Why: {self.declared.why}")
+        if result.outcome is Outcome.CANNOT_TELL:
+            return result
+        return changed(result, more=f"Stuck? ex.{self.name}.hint()")
+
+    def __repr__(self) -> str:
+        state = "done" if self.id in progress.done() else "to do"
+        return wrap(
+            f"Exercise {self.name} ({state})\n{self.question}\n"
+            f"ex.{self.name}.check(…)  ex.{self.name}.hint()  ex.{self.name}.solution()"
+        )
+
+
+def _cell(lesson: str, body: str) -> str:
+    return f"from labkit.exercises.lesson{lesson} import ____, ex\n\n{body.strip()}"
+
+
+def _running(lab: Any) -> bool:
+    try:
+        return bool(lab.authserver.issuer) and bool(lab.mqtt.port) and callable(lab.token)
+    except BaseException:  # anything can be handed in as lab
+        return False
+
+
+def _describe(error: BaseException | None) -> str:
+    """Name and first line of an exception, whatever its text does."""
+    name = type(error).__name__
+    try:
+        text = str(error).strip().split("\n")[0][:200].rstrip(".")
+    except BaseException:
+        text = ""
+    return f"{name}: {text}" if text else name

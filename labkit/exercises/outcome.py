@@ -1,0 +1,67 @@
+"""What a check answers: one of four outcomes, and a text for the learner."""
+
+import textwrap
+from dataclasses import dataclass
+from enum import Enum
+
+__all__ = ["Outcome", "Result", "cannot_tell", "not_attempted", "not_yet", "right", "wrap"]
+
+#: Columns of the texts a cell shows.
+WIDTH = 88
+
+
+class Outcome(Enum):
+    """The four outcomes of a check."""
+
+    NOT_ATTEMPTED = "Not attempted"
+    NOT_YET = "Not yet"
+    RIGHT = "Right"
+    CANNOT_TELL = "Cannot tell"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """The answer of a check; a cell that ends with it shows its text.
+
+    Attributes:
+        outcome: one of the four.
+        text: what there is to say about this very answer.
+        more: what to do next, or why the right answer is right.
+    """
+
+    outcome: Outcome
+    text: str = ""
+    more: str = ""
+
+    def __str__(self) -> str:
+        first = f"{self.outcome.value}: {self.text}" if self.text else f"{self.outcome.value}."
+        return wrap("\n".join(part for part in (first, self.more) if part))
+
+    def __repr__(self) -> str:  # what a cell shows
+        return str(self)
+
+
+def right(text: str = "") -> Result:
+    """The answer holds; ``text`` says what was seen."""
+    return Result(outcome=Outcome.RIGHT, text=text)
+
+
+def not_yet(text: str) -> Result:
+    """The answer does not hold yet; ``text`` says what is wrong with it in a way that helps."""
+    return Result(outcome=Outcome.NOT_YET, text=text)
+
+
+def cannot_tell(text: str) -> Result:
+    """The check could not judge; ``text`` says why, and what to do about it."""
+    return Result(outcome=Outcome.CANNOT_TELL, text=text)
+
+
+def not_attempted(text: str = "replace ____ and run the cell again.") -> Result:
+    """There is still a blank in the answer."""
+    return Result(outcome=Outcome.NOT_ATTEMPTED, text=text)
+
+
+def wrap(text: str) -> str:
+    """``text`` with every long line folded at 88 columns; lines that start with spaces are left alone."""
+    fold = textwrap.TextWrapper(WIDTH, break_on_hyphens=False, break_long_words=False).fill
+    return "\n".join(line if line[:1] in ("", " ") else fold(line) for line in text.split("\n"))

@@ -1,0 +1,126 @@
+"""A quiz: three questions, and every wrong choice names the misconception behind it."""
+
+from dataclasses import dataclass
+from dataclasses import replace as changed
+from typing import Any
+
+from labkit.exercises.blank import has_blank
+from labkit.exercises.exercise import Note
+from labkit.exercises.outcome import Outcome, Result, cannot_tell, not_attempted, not_yet, right, wrap
+from labkit.exercises.progress import progress
+
+__all__ = ["Choice", "Question", "Quiz"]
+
+LETTERS = "abcdef"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One choice of a question.
+
+    Attributes:
+        text: what the learner reads.
+        note: for the right choice, why it is right; for a wrong one, the misconception it shows.
+        right: whether it is the right one.
+    """
+
+    text: str
+    note: str
+    right: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question with its choices; exactly one of them is right."""
+
+    text: str
+    choices: tuple[Choice, ...]
+
+    @property
+    def letter(self) -> str:
+        """The letter of the right choice."""
+        return next(letter for letter, choice in zip(LETTERS, self.choices, strict=False) if choice.right)
+
+
+class Quiz:
+    """Three questions: show them with ``ex.quiz``, answer with ``ex.quiz.check("a", "c", "b")``."""
+
+    name = "quiz"
+
+    def __init__(self, lesson: str, questions: tuple[Question, Question, Question]) -> None:
+        self.lesson = lesson
+        self.questions = questions
+
+    @property
+    def id(self) -> str:
+        """Lesson and name, for example ``"01.quiz"``."""
+        return f"{self.lesson}.{self.name}"
+
+    @property
+    def question(self) -> str:
+        """The three questions with their choices."""
+        blocks = []
+        for number, question in enumerate(self.questions, 1):
+            choices = zip(LETTERS, question.choices, strict=False)
+            lines = [f"   {letter})  {choice.text}" for letter, choice in choices]
+            blocks.append("\n".join([f"{number}. {question.text}", *lines]))
+        return "\n\n".join(blocks)
+
+    @property
+    def stub(self) -> str:
+        """The answer cell as the notebook has it."""
+        return self._cell("____, ____, ____")
+
+    @property
+    def solved(self) -> str:
+        """The answer cell with the right letters."""
+        return self._cell(", ".join(f'"{question.letter}"' for question in self.questions))
+
+    def check(self, *answers: Any) -> Result:
+        """Judge three letters, in the order of the questions.  Never raises."""
+        try:
+            result = self._judge(answers)
+        except BaseException as error:
+            return cannot_tell(f"judging the answers ended in {type(error).__name__}.")
+        if result.outcome is Outcome.RIGHT:
+            progress.add(self.id)
+        return result
+
+    def solution(self) -> Note:
+        """The right letters, each with its reason."""
+        return Note(
+            wrap(
+                "\n".join(
+                    f"{number}. {question.letter}: {question.choices[LETTERS.index(question.letter)].note}"
+                    for number, question in enumerate(self.questions, 1)
+                )
+            )
+        )
+
+    def _judge(self, answers: tuple[Any, ...]) -> Result:
+        if all(has_blank(answer) for answer in answers):
+            return not_attempted('replace each ____ by a letter in quotes, such as "a".')
+        if len(answers) != len(self.questions):
+            return not_yet(f"there are {len(self.questions)} questions, and you gave {len(answers)} answers.")
+        judged = [_judge(question, answer) for question, answer in zip(self.questions, answers, strict=True)]
+        count = sum(good for good, _ in judged)
+        lines = "\n".join(f"{number}. {text}" for number, (_, text) in enumerate(judged, 1))
+        summary = f"{count} of {len(judged)} questions."
+        return changed(right(summary) if count == len(judged) else not_yet(summary), more=lines)
+
+    def _cell(self, answers: str) -> str:
+        return f"from labkit.exercises.lesson{self.lesson} import ____, ex\n\nex.quiz.check({answers})"
+
+    def __repr__(self) -> str:
+        return wrap(self.question)
+
+
+def _judge(question: Question, answer: Any) -> tuple[bool, str]:
+    if has_blank(answer):
+        return False, "Not attempted."
+    letters = LETTERS[: len(question.choices)]
+    letter = answer.strip().rstrip(").").lower() if type(answer) is str else ""
+    if len(letter) != 1 or letter not in letters:
+        return False, f'Answer with one letter from "a" to "{letters[-1]}", in quotes.'
+    choice = question.choices[letters.index(letter)]
+    return choice.right, f"{'Right' if choice.right else 'Not yet'}: {choice.note}"

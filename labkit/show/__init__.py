@@ -1,0 +1,12 @@
+"""Pictures of tokens, packets, events and decisions.
+
+Every picture is a complete plain text first: it is what a test compares, a screen reader reads and a saved
+notebook shows.  The same call gives the same text on every run: times are relative, ports and random values
+are masked.  Nothing here checks anything: that is what :mod:`labkit.tokens` is for.
+"""
+
+from labkit.show.story import decision, events, packet
+from labkit.show.text import Shown
+from labkit.show.token import answer, token
+
+__all__ = ["Shown", "answer", "decision", "events", "packet", "token"]

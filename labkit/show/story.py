@@ -1,0 +1,75 @@
+"""What happened and what was decided, as text: events of a record, the checks of a decision, a packet."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from labkit.record import Event
+from labkit.show.text import Shown, masked, seconds, table
+
+__all__ = ["decision", "events", "packet"]
+
+#: Facts that differ from run to run and teach nothing.
+_LEFT_OUT = ("peer", "at", "number", "port")
+#: Facts that are spans of time, in seconds.
+_SPANS = ("expires_in", "lifetime", "retry_after", "in_seconds", "gap")
+
+
+def events(record: Iterable[Event], *kinds: str, since: int = 0, source: str | None = None) -> Shown:
+    """Events of a record in their order, one a line; random token numbers become ``jti-1``, ``jti-2`` ….
+
+    Args:
+        record: ``lab.record``, or a list of events.
+        kinds: only these kinds (``"connect"`` takes in ``"connect.refused"``); all of them by default.
+        since: leave out events before this number; see ``Record.mark``.
+        source: only what this party saw: ``"authserver"``, ``"broker"`` or ``"device"``.
+    """
+    numbers: dict[str, str] = {}
+    rows = []
+    for event in record:
+        line = (event.source, event.kind, _facts(event, numbers))  # numbered even when it is left out
+        if event.number >= since and source in (None, event.source) and _wanted(event.kind, kinds):
+            rows.append(line)
+    return Shown(table(rows, indent="") or "nothing happened")
+
+
+def decision(explanation: object) -> Shown:
+    """The table of checks with their outcomes: what ``TokenValidator.explain`` returned."""
+    return Shown(masked(str(explanation)))
+
+
+def packet(data: bytes) -> Shown:
+    """The parts of an MQTT packet: where each stands, what it is called, what it says.
+
+    Secrets and tokens are masked; the token's place and length are what a packet shows.
+    """
+    from labkit.wire import dissect
+
+    rows = [_range(part, data) for part in dissect(data)]
+    return Shown(table([("bytes", "part", "value"), *rows], indent="") if rows else "no bytes")
+
+
+def _wanted(kind: str, kinds: tuple[str, ...]) -> bool:
+    return not kinds or any(kind == wanted or kind.startswith(wanted + ".") for wanted in kinds)
+
+
+def _facts(event: Event, numbers: dict[str, str]) -> str:
+    told = []
+    for name, value in event.facts.items():
+        if value is None or name in _LEFT_OUT:
+            continue
+        if name in ("jti", "new_jti", "old_jti"):
+            value = numbers.setdefault(str(value), f"jti-{len(numbers) + 1}")
+        elif name in ("expires_at", "issued_at", "not_before"):
+            value = f"{seconds(float(value) - event.at)} from now"
+        elif name in _SPANS and isinstance(value, int | float):
+            value = seconds(value)
+        elif isinstance(value, float):
+            value = round(value, 1)
+        told.append(f"{name}={masked(str(value))}")
+    return "  ".join(told)
+
+
+def _range(part: Any, data: bytes) -> tuple[str, str, str]:
+    last = part.end - 1
+    place = f"{part.start}" if last <= part.start else f"{part.start}-{last}"
+    return place, str(part.name), masked(str(part.value))
