@@ -242,8 +242,8 @@ class Lab:
         if credentials is None or credentials.client_secret is None:
             known = ", ".join(sorted(self._credentials)) or "none yet"
             raise RegistrationRefused(
-                f"no device with a secret is registered as {client_id!r}: call lab.register({client_id!r}) first"
-                f" (registered: {known})"
+                f"no device with a secret is registered as {client_id!r}:"
+                f" call lab.register({client_id!r}) first (registered: {known})"
             )
         options = {"clock": self.clock, "record": self.record} | options
         return Device(

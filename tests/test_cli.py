@@ -13,7 +13,6 @@ from typing import Any
 
 import httpx
 import pytest
-
 from support_cli import needs, run_labkit
 
 _UP = [sys.executable, "-m", "labkit", "up"]
@@ -23,7 +22,11 @@ _UP = [sys.executable, "-m", "labkit", "up"]
 def _up(*options: str) -> "Iterator[tuple[dict[str, Any], subprocess.Popen[str]]]":
     flags = subprocess.CREATE_NEW_PROCESS_GROUP if sys.platform == "win32" else 0
     server = subprocess.Popen(
-        [*_UP, "--json", *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, creationflags=flags
+        [*_UP, "--json", *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        creationflags=flags,
     )
     try:
         assert server.stdout is not None
@@ -91,7 +94,9 @@ def test_up_serves_curl_and_mosquitto() -> None:
         first, second = facts["devices"][:2]
         curl = [needs("curl"), "-s", "-u", f"{first['client_id']}:{first['client_secret']}"]
         curl += ["-d", "grant_type=client_credentials", "--noproxy", "*", facts["token_endpoint"]]
-        answer = json.loads(subprocess.run(curl, capture_output=True, text=True, timeout=20, check=True).stdout)
+        answer = json.loads(
+            subprocess.run(curl, capture_output=True, text=True, timeout=20, check=True).stdout
+        )
         token, name = answer["access_token"], first["client_id"]
         topic = f"devices/{name}/temperature"
         assert answer["token_type"] == "Bearer"
@@ -136,7 +141,9 @@ def test_a_live_connection_ends_when_its_token_does() -> None:
 
 
 def test_up_tells_a_person_what_to_paste() -> None:
-    server = subprocess.Popen(_UP, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8")
+    server = subprocess.Popen(
+        _UP, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
+    )
     try:
         assert server.stdout is not None
         shown = ""

@@ -72,9 +72,7 @@ def test_advance_waits_for_the_work_a_timer_started_elsewhere(clock: Clock) -> N
     assert done.is_set()
 
 
-def test_a_timer_that_fails_does_not_stop_the_others(
-    clock: Clock, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_timer_that_fails_does_not_stop_the_others(clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
     seen: list[int] = []
 
     def fail() -> None:

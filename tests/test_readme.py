@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 import readme
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -1,6 +1,6 @@
 """The command line: ``labkit open | up | demo | doctor | inspect``.  ``labkit`` alone is ``labkit open``.
 
-Every command lives in a module of its own and imports the servers only when it runs, so that ``--help`` is quick.
+Every command lives in a module of its own and imports the servers only when it runs: ``--help`` stays quick.
 A failure that labkit understands is one or two sentences on standard error and exit status 1.
 """
 
@@ -26,7 +26,8 @@ app = typer.Typer(
 
 @app.callback(invoke_without_command=True)
 def _default(
-    context: typer.Context, version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
     if version:
         from labkit import __version__

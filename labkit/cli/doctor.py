@@ -1,6 +1,6 @@
 """``labkit doctor``: is everything here that the lessons need?
 
-One line a check: ``ok``, ``note`` (works, but know this) or ``FAIL`` with what to do.  Nothing leaves the machine.
+One line a check: ``ok``, ``note`` (works, but know this) or ``FAIL`` with what to do.  It stays on this machine.
 """
 
 import importlib.metadata
@@ -50,10 +50,11 @@ def examine() -> int:
 
 def _python() -> Iterator[Finding]:
     version, system = platform.python_version(), platform.system()
-    if sys.version_info < (3, 11):
-        yield Finding(state="FAIL", subject="Python", detail=f"{version}: install Python 3.11 or newer")
-    else:
-        yield Finding(state="ok", subject="Python", detail=f"{version} on {system}")
+    tested = (3, 11) <= sys.version_info[:2] <= (3, 13)
+    detail = f"{version} on {system}" + (
+        "" if tested else ": the lessons are tested with 3.11, 3.12 and 3.13"
+    )
+    yield Finding(state="ok" if tested else "note", subject="Python", detail=detail)
 
 
 def _packages() -> Iterator[Finding]:
@@ -63,7 +64,9 @@ def _packages() -> Iterator[Finding]:
         wanted = importlib.metadata.requires("labkit") or []
     except importlib.metadata.PackageNotFoundError:
         yield Finding(
-            state="FAIL", subject="labkit", detail="not installed: run python -m pip install -e . in the clone"
+            state="FAIL",
+            subject="labkit",
+            detail="not installed: run python -m pip install -e . in the clone",
         )
         return
     for requirement in map(Requirement, wanted):

@@ -36,7 +36,9 @@ def inspect_token(
         return 1
     missing = [name for name, value in (("--issuer", issuer), ("--audience", audience)) if value is None]
     if missing:
-        typer.echo(f"Taken from the token itself, for want of {' and '.join(missing)}: compare them yourself.")
+        typer.echo(
+            f"Taken from the token itself, for want of {' and '.join(missing)}: compare them yourself."
+        )
     claimed = parts.claims.get("aud")
     try:
         validator = TokenValidator(

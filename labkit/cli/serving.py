@@ -16,9 +16,7 @@ __all__ = ["facts", "serve"]
 _AT_LEAST = ("thermostat-1", "thermostat-2")
 
 
-def serve(
-    *, as_json: bool, token_lifetime: int, auth_port: int, mqtt_port: int, devices: list[str]
-) -> None:
+def serve(*, as_json: bool, token_lifetime: int, auth_port: int, mqtt_port: int, devices: list[str]) -> None:
     """Start, say what runs where, and serve until a signal comes."""
     ended = threading.Event()
     for name in ("SIGINT", "SIGTERM", "SIGBREAK"):  # the last one is Windows' Ctrl-Break
