@@ -1,0 +1,94 @@
+"""Cut a stream of bytes into MQTT packets, without reading more than a limit allows.
+
+A packet says its own length in its first two to five bytes.  A server that skips what it does not understand,
+instead of believing that length, reads the payload of one packet as the next (and lets it do things).
+"""
+
+from labkit.errors import MalformedPacket
+
+__all__ = ["Framer", "remaining_length"]
+
+
+def remaining_length(data: bytes | bytearray, at: int) -> tuple[int, int] | None:
+    """The variable-length number at ``data[at]`` and where it ends, or ``None`` when bytes are still to come.
+
+    Raises:
+        MalformedPacket: it takes more than four bytes, or more than it needs.
+
+    Spec: MQTT 3.1.1 §2.2.3.
+    """
+    value = 0
+    for place in range(4):
+        if at + place >= len(data):
+            return None
+        byte = data[at + place]
+        value |= (byte & 0x7F) << (7 * place)
+        if byte < 0x80:
+            # A number has one spelling.  3.1.1 implies it, MQTT 5 §1.5.5 says it.
+            if place and not byte:
+                raise MalformedPacket("the remaining length has needless bytes", spec="MQTT 3.1.1 §2.2.3")
+            return value, at + place + 1
+    raise MalformedPacket("the remaining length has more than four bytes", spec="MQTT 3.1.1 §2.2.3")
+
+
+class Framer:
+    """Collects bytes and gives out whole packets.
+
+    Args:
+        limit: the longest packet accepted, in bytes, its fixed header included.  A longer one is refused as
+            soon as its length is known, before its body is buffered.
+    """
+
+    __slots__ = ("_at", "_buffer", "limit")
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._buffer = bytearray()
+        self._at = 0  # where the next packet starts: cutting the front off for each would copy the rest
+
+    def feed(self, data: bytes) -> None:
+        """Take in what came from the network."""
+        if self._at:
+            del self._buffer[: self._at]
+            self._at = 0
+        self._buffer += data
+
+    def next_packet(self) -> bytes | None:
+        """The next whole packet, or ``None`` when more bytes are needed.
+
+        Raises:
+            MalformedPacket: the bytes start no packet, or too long a one.
+        """
+        header = remaining_length(self._buffer, self._at + 1)
+        if header is None:
+            return None
+        length, body = header
+        if body - self._at + length > self.limit:
+            raise MalformedPacket(f"a packet of more than {self.limit} bytes", spec="limit of this server")
+        end = body + length
+        if end > len(self._buffer):
+            return None
+        packet = bytes(memoryview(self._buffer)[self._at : end])
+        if end == len(self._buffer):
+            self._buffer.clear()
+            self._at = 0
+        else:
+            self._at = end
+        return packet
+
+    @property
+    def first_byte(self) -> int | None:
+        """Type and flags of the packet that comes next, once its first byte is here."""
+        return self._buffer[self._at] if self._at < len(self._buffer) else None
+
+    @property
+    def buffered(self) -> int:
+        """How many bytes wait to be taken."""
+        return len(self._buffer) - self._at
+
+    def take_all(self) -> bytes:
+        """Everything buffered, packets or not; nothing is left."""
+        data = bytes(self._buffer[self._at :])
+        self._buffer.clear()
+        self._at = 0
+        return data
