@@ -1,0 +1,126 @@
+"""From what ``register`` is told to what the server keeps and what the device is given."""
+
+import re
+import secrets
+from collections.abc import Iterable
+from typing import Any
+
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from labkit.authserver.assertions import ALGORITHM
+from labkit.authserver.clients import DEVICE_CODE, Client, Credentials, check_client_id, fingerprint
+from labkit.authserver.keys import new_private_key, to_pem
+from labkit.authserver.refusals import MAX_LIFETIME
+from labkit.authserver.scopes import for_topics
+from labkit.errors import RegistrationRefused
+
+__all__ = ["GRANTS", "new_client", "new_registration"]
+
+#: Grant types a client can be registered for.
+GRANTS = ("client_credentials", "refresh_token", "password", DEVICE_CODE)
+#: Grants in a user's name: they come with a refresh token.
+_BY_USER = {"password", DEVICE_CODE}
+
+_SECRET = re.compile(r"[\x20-\x7e]{1,256}")
+
+
+def new_client(
+    client_id: str,
+    *,
+    publish: Iterable[str] | None,
+    subscribe: Iterable[str] | None,
+    lifetime: int,
+    grants: Iterable[str],
+    auth: str,
+    secret: str | None,
+) -> tuple[Client, Credentials]:
+    """A device's registration.
+
+    Raises:
+        RegistrationRefused: the message says what to change.
+    """
+    check_client_id(client_id)
+    everything = (f"devices/{client_id}/#",)
+    publish = everything if publish is None else _listed(publish)
+    subscribe = everything if subscribe is None else _listed(subscribe)
+    if not isinstance(lifetime, int) or isinstance(lifetime, bool) or not 1 <= lifetime <= MAX_LIFETIME:
+        raise RegistrationRefused(
+            f"a token of {client_id!r} cannot live {lifetime!r} seconds: choose 1 to {MAX_LIFETIME} whole seconds "
+            "(RFC 6750 §5.3)"
+        )
+    allowed = _checked_grants(grants, auth)
+    proof, credentials = _proof(auth, secret)
+    client = Client(
+        client_id=client_id,
+        registration=new_registration(),
+        auth=auth,
+        grants=allowed,
+        scopes=for_topics(publish, subscribe),
+        lifetime=lifetime,
+        guessable=secret is not None,
+        **proof,
+    )
+    return client, Credentials(
+        client_id=client_id, publish=publish, subscribe=subscribe, lifetime=lifetime, **credentials
+    )
+
+
+def new_resource_server(client_id: str, audience: str) -> tuple[Client, Credentials]:
+    """The registration of a resource server: it may ask about tokens for ``audience``, and gets none itself.
+
+    Raises:
+        RegistrationRefused: the message says what to change.
+    """
+    check_client_id(client_id)
+    proof, credentials = _proof("client_secret_basic", None)
+    client = Client(
+        client_id=client_id,
+        registration=new_registration(),
+        auth="client_secret_basic",
+        introspects=audience,
+        **proof,
+    )
+    return client, Credentials(client_id=client_id, **credentials)
+
+
+def new_registration() -> str:
+    """A random id for one registration of a client."""
+    return secrets.token_urlsafe(8)
+
+
+def _listed(filters: Iterable[str]) -> tuple[str, ...]:
+    if isinstance(filters, str):
+        raise RegistrationRefused(f"topics come as a list: write [{filters!r}] instead of {filters!r}")
+    return tuple(filters)
+
+
+def _checked_grants(grants: Iterable[str], auth: str) -> tuple[str, ...]:
+    wanted = set(grants)
+    if unknown := wanted.difference(GRANTS):
+        raise RegistrationRefused(f"no such grant type: {min(unknown)!r}; choose from {', '.join(GRANTS)}")
+    if auth == "none" and wanted - {DEVICE_CODE, "refresh_token"}:
+        # RFC 6749 §4.4: client credentials are for clients that have some.
+        raise RegistrationRefused(f"a client without credentials (auth='none') can only use {DEVICE_CODE}")
+    if wanted & _BY_USER:
+        wanted.add("refresh_token")
+    return tuple(grant for grant in GRANTS if grant in wanted)
+
+
+def _proof(auth: str, secret: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """How a client proves who it is: what the server keeps, and what the client is told."""
+    if secret is not None and (auth != "client_secret_basic" or not _SECRET.fullmatch(secret)):
+        raise RegistrationRefused(
+            "a secret is 1 to 256 printable ASCII characters (RFC 6749 appendix A.2), for client_secret_basic only"
+        )
+    if auth == "client_secret_basic":
+        secret = secret or secrets.token_urlsafe(32)  # one per device, never shared: RFC 6749 §10.1
+        return {"secret_hash": fingerprint(secret)}, {"client_secret": secret}
+    if auth == "private_key_jwt":
+        key = new_private_key(ALGORITHM)
+        public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+        return {"public_key": public}, {"private_key": to_pem(key)}
+    if auth == "none":
+        return {}, {}
+    raise RegistrationRefused(
+        f"no such way to authenticate: {auth!r}; choose client_secret_basic, private_key_jwt or none"
+    )

@@ -1,0 +1,308 @@
+"""What the server knows, and every way in which that changes.  One lock guards it all."""
+
+import logging
+import secrets
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+from labkit.authserver.access_tokens import AccessTokens, Issued, grant_of
+from labkit.authserver.clients import DEVICE_CODE, Client, User, subject_of
+from labkit.authserver.device_codes import DeviceCodes, DeviceRequest
+from labkit.authserver.families import Families, Family
+from labkit.authserver.keys import KeyRing
+from labkit.authserver.refusals import Refused
+from labkit.authserver.scopes import narrowed
+from labkit.authserver.store import Journal
+from labkit.authserver.throttle import Throttle
+from labkit.clock import Clock
+from labkit.record import Fact, Record
+
+__all__ = ["OnRevoked", "State"]
+
+#: Told about access tokens that stop being good before ``exp``: the ``jti``, or ``None`` for all of a client.
+OnRevoked: TypeAlias = Callable[[str | None, str], None]
+
+_log = logging.getLogger(__name__)
+
+#: Checked in place of a user that does not exist, so that the answer takes as long.
+_NOBODY = User(name="", salt="00" * 16, password_hash="")
+
+
+class State:
+    """Clients, users, grants and keys of one server, safe to use from any thread.
+
+    Listeners are called without the lock, so that they may take their time and ask back.
+    """
+
+    def __init__(
+        self,
+        *,
+        audience: str,
+        resources: tuple[str, ...],
+        algorithm: str,
+        clock: Clock,
+        record: Record,
+        journal: Journal,
+    ) -> None:
+        self.audience = audience
+        self.resources = frozenset((audience, *resources))
+        self.now = clock.now
+        self.listeners: list[OnRevoked] = []
+        self._record = record
+        self._journal = journal
+        self._lock = threading.RLock()
+        self.keys = KeyRing(algorithm, clock.now, journal)
+        self.tokens = AccessTokens(self.keys, clock.now, journal)
+        self.families = Families(clock.now, journal)
+        self.devices = DeviceCodes(clock.now)
+        self.client_failures = Throttle(clock.now, burst=10, every=6.0)
+        self.user_failures = Throttle(clock.now, burst=5, every=30.0)
+        self.code_failures = Throttle(clock.now, burst=10, every=30.0)
+        self._clients = {key: Client.of_row(row) for key, row in journal.load("client").items()}
+        self._users = {key: User(**row) for key, row in journal.load("user").items()}
+        self._by_registration = {client.registration: client for client in self._clients.values()}
+
+    def note(self, kind: str, **facts: Fact) -> None:
+        """Write an event into the record."""
+        self._record.add("authserver", kind, **facts)
+
+    # Who there is
+
+    def client(self, client_id: str) -> Client | None:
+        """The client of that id."""
+        return self._clients.get(client_id)
+
+    def put_client(self, client: Client) -> None:
+        """Register a client; all that an earlier one of that id held is revoked."""
+        with self._lock:
+            replaced = self._forget(client.client_id)
+            self._clients[client.client_id] = self._by_registration[client.registration] = client
+            self._journal.write(("client", client.client_id, client.as_row()))
+        if replaced:
+            self._tell(None, client.client_id)
+
+    def remove_client(self, client_id: str) -> bool:
+        """Forget a client and revoke all it held; whether there was one."""
+        with self._lock:
+            removed = self._forget(client_id)
+            self._journal.write(("client", client_id, None))
+        if removed:
+            self._tell(None, client_id)
+        return removed
+
+    def put_user(self, user: User) -> None:
+        """Register a user; what was granted in that name under another password is revoked (RFC 9700 §4.14.2)."""
+        with self._lock:
+            self._users[user.name] = user
+            self._journal.write(
+                (
+                    "user",
+                    user.name,
+                    {"name": user.name, "salt": user.salt, "password_hash": user.password_hash},
+                )
+            )
+            families = self.families.of_subject(subject_of(user.name))
+        for family in families:
+            self.kill(family)
+
+    def has_user(self, name: str) -> bool:
+        """Whether a user of that name is registered."""
+        return name in self._users
+
+    def check_password(self, name: str, password: str, peer: str) -> None:
+        """Return if that is the user's password.
+
+        Raises:
+            Refused: ``invalid_grant``: it is not, or too many have been tried from there (RFC 6749 §4.3.2).
+        """
+        key = (name, peer)
+        wait = self.user_failures.wait(key)
+        if wait:
+            raise Refused("invalid_grant", "too many wrong passwords: wait", status=429, retry_after=wait)
+        self.user_failures.failed(key)
+        user = self._users.get(name, _NOBODY)
+        if not user.has_password(password) or user is _NOBODY:
+            raise Refused("invalid_grant", "the user name or the password is wrong")
+        self.user_failures.forgive(key)
+
+    # What they get
+
+    def resource(self, asked: str | None) -> str:
+        """The audience of a token: the ``resource`` asked for, or the default.  Spec: RFC 8707 §2, RFC 9068 §3."""
+        if asked is None:
+            return self.audience
+        if asked not in self.resources:
+            raise Refused("invalid_target", "no such resource here: name one by its exact absolute URI")
+        return asked
+
+    def grant_to_client(self, client: Client, scope: str | None, resource: str | None) -> Issued:
+        """A token for the client itself (RFC 6749 §4.4)."""
+        return self._issue(
+            "client_credentials",
+            client,
+            subject=client.client_id,
+            grant=client.registration,
+            audience=self.resource(resource),
+            scopes=narrowed(scope, client.scopes),
+        )
+
+    def grant_by_user(
+        self, grant_type: str, client: Client, user_name: str, scopes: tuple[str, ...], audience: str
+    ) -> tuple[Issued, str]:
+        """A token and a refresh token in a user's name."""
+        with self._lock:
+            family, refresh_token = self.families.start(
+                client_id=client.client_id, subject=subject_of(user_name), scopes=scopes, audience=audience
+            )
+            return self._issue_to_family(grant_type, client, family, scopes), refresh_token
+
+    def refresh(
+        self, client: Client, refresh_token: str, scope: str | None, resource: str | None
+    ) -> tuple[Issued, str]:
+        """A token and the next refresh token, for the one given, which is used up.
+
+        Raises:
+            Refused: ``invalid_grant``, ``invalid_scope`` or ``invalid_target``.
+        """
+        with self._lock:
+            family = self.families.find(refresh_token)
+            if family is None or family.client_id != client.client_id:
+                raise Refused("invalid_grant", "the refresh token is unknown, revoked, or of another client")
+            if self.families.is_current(family, refresh_token):
+                if self.families.expired(family):
+                    raise Refused("invalid_grant", "the refresh token has expired: ask the owner again")
+                if resource not in (None, family.audience):
+                    raise Refused("invalid_target", "this grant is for another resource")
+                scopes, renewed = self.families.renew(family, scope)
+                return self._issue_to_family("refresh_token", client, family, scopes), renewed
+        # RFC 9700 §4.14.2: two hold this token, and one of them should not.  Nobody gets to keep the grant.
+        self.note("refresh.reused", client_id=client.client_id)
+        self.kill(family)
+        raise Refused("invalid_grant", "the refresh token was used before: the whole grant is revoked")
+
+    def ask_owner(self, client: Client, scope: str | None, resource: str | None) -> tuple[str, str]:
+        """Begin a device authorization: device code and user code (RFC 8628 §3.2)."""
+        scopes, audience = narrowed(scope, client.scopes), self.resource(resource)
+        with self._lock:
+            return self.devices.start(client_id=client.client_id, scopes=scopes, audience=audience)
+
+    def answer(self, user_code: str, user_name: str, *, approved: bool) -> DeviceRequest | None:
+        """Take down a user's answer to a device; ``None`` when no device waits for it."""
+        with self._lock:
+            request = self.devices.answer(user_code, user_name, approved=approved)
+        if request is not None:
+            self.note("device.approved" if approved else "device.denied", client_id=request.client_id)
+        return request
+
+    def poll(self, client: Client, device_code: str) -> tuple[Issued, str]:
+        """The tokens an owner has approved (RFC 8628 §3.4).
+
+        Raises:
+            Refused: not yet, or not at all.
+        """
+        with self._lock:
+            request = self.devices.poll(device_code, client.client_id)
+            return self.grant_by_user(
+                DEVICE_CODE, client, request.user_name, request.scopes, request.audience
+            )
+
+    # What stands, and what falls
+
+    def active(self, token: str) -> Mapping[str, Any] | None:
+        """The claims of an access token that is good now, else ``None``."""
+        claims = self.tokens.read(token)
+        if claims is None:
+            return None
+        grant = grant_of(claims["jti"])
+        stands = grant in self._by_registration or self.families.get(grant) is not None
+        return claims if stands else None
+
+    def revoke(self, jti: str) -> bool:
+        """End one access token; whether the grant behind it stood until now."""
+        grant = grant_of(jti)
+        with self._lock:
+            owner = self._by_registration.get(grant) or self.families.get(grant)
+            if owner is None or "." not in jti:
+                return False
+            self.tokens.revoke(jti)
+        self._tell(jti, owner.client_id)
+        return True
+
+    def revoke_client(self, client_id: str) -> bool:
+        """End every token of a client, which stays registered; whether there is such a client."""
+        with self._lock:
+            client = self._clients.get(client_id)
+            if client is None:
+                return False
+            self.put_client(replace(client, registration=secrets.token_urlsafe(8)))
+        return True
+
+    def kill(self, family: Family) -> None:
+        """End a grant with all its tokens."""
+        with self._lock:
+            good = self.families.kill(family)
+        for jti in good:
+            self._tell(jti, family.client_id)
+
+    def _issue_to_family(
+        self, grant_type: str, client: Client, family: Family, scopes: tuple[str, ...]
+    ) -> Issued:
+        issued = self._issue(
+            grant_type,
+            client,
+            subject=family.subject,
+            grant=family.id,
+            audience=family.audience,
+            scopes=scopes,
+        )
+        family.note(issued.jti, issued.expires_at, self.now())
+        self.families.keep(family)
+        return issued
+
+    def _issue(
+        self,
+        grant_type: str,
+        client: Client,
+        *,
+        subject: str,
+        grant: str,
+        audience: str,
+        scopes: tuple[str, ...],
+    ) -> Issued:
+        issued = self.tokens.issue(
+            subject=subject,
+            client_id=client.client_id,
+            grant=grant,
+            audience=audience,
+            scopes=scopes,
+            lifetime=client.lifetime,
+        )
+        self.note(
+            "token.issued",
+            client_id=client.client_id,
+            jti=issued.jti,
+            grant=grant_type,
+            scopes=len(scopes),
+            lifetime=client.lifetime,
+        )
+        return issued
+
+    def _forget(self, client_id: str) -> bool:
+        client = self._clients.pop(client_id, None)
+        if client is None:
+            return False
+        del self._by_registration[client.registration]
+        self.devices.drop_client(client_id)
+        for family in self.families.of_client(client_id):
+            self.families.kill(family)
+        return True
+
+    def _tell(self, jti: str | None, client_id: str) -> None:
+        self.note("token.revoked", client_id=client_id, jti=jti)
+        for listener in list(self.listeners):
+            try:
+                listener(jti, client_id)
+            except Exception:
+                _log.exception("a listener of on_revoked failed")
