@@ -1,0 +1,36 @@
+"""The relying party's side: what a broker does with an access token.
+
+=========================  ==================================================================
+:class:`TokenValidator`    checks JWT access tokens on the spot, with the issuer's public keys
+:class:`IntrospectionClient`  asks the authorization server about each token instead
+:data:`CHECKS`             the table of checks that both walk
+:class:`AccessToken`       what is known about a token that has passed
+:class:`JwksCache`         the issuer's keys, fetched and kept fresh
+=========================  ==================================================================
+"""
+
+from labkit.tokens.access_token import AccessToken
+from labkit.tokens.checks import CHECKS, INTROSPECTION_CHECKS
+from labkit.tokens.introspection import IntrospectionClient
+from labkit.tokens.jose import Unverified, peek_unverified
+from labkit.tokens.jwks import JwksCache
+from labkit.tokens.keys import ALGORITHMS, KeySource, StaticKeys
+from labkit.tokens.table import Check, Explanation, Outcome
+from labkit.tokens.validator import TokenValidator
+
+__all__ = [
+    "ALGORITHMS",
+    "CHECKS",
+    "INTROSPECTION_CHECKS",
+    "AccessToken",
+    "Check",
+    "Explanation",
+    "IntrospectionClient",
+    "JwksCache",
+    "KeySource",
+    "Outcome",
+    "StaticKeys",
+    "TokenValidator",
+    "Unverified",
+    "peek_unverified",
+]

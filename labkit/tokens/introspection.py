@@ -1,0 +1,185 @@
+"""The other way to judge a token: ask the authorization server about each one.
+
+It works for opaque tokens, and a revoked token is dead at once.  The price is a request per connection, and a
+door that stays shut while the server is down.
+"""
+
+import hashlib
+import threading
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote_plus
+
+from labkit.clock import Clock
+from labkit.errors import Undecided
+from labkit.tokens.access_token import AccessToken
+from labkit.tokens.checks import INTROSPECTION_CHECKS
+from labkit.tokens.claims import is_date
+from labkit.tokens.envelope import TEXT
+from labkit.tokens.fetch import Endpoint, FetchFailed
+from labkit.tokens.policy import Now, Policy, strings
+from labkit.tokens.table import Case, Explanation, accepted, explain, judge
+
+__all__ = ["IntrospectionClient"]
+
+
+class IntrospectionClient:
+    """Decides about tokens by RFC 7662, with the same face as :class:`~labkit.tokens.TokenValidator`.
+
+    The server's answer is not believed blindly: ``active`` has to be JSON ``true``, and issuer, audience,
+    client, times and scopes are checked by the same rows as those of a JWT.  Only a missing ``jti`` is made
+    up for, as opaque tokens often have none.  An answer is kept for ``ttl`` seconds, never past ``exp``, under
+    the SHA-256 of the token; refusals and failures are not kept.  Thread-safe.
+
+    Args:
+        endpoint: the introspection endpoint; https, or http to a loopback address.
+        client_id: this relying party's own identifier at the authorization server.
+        client_secret: its secret.
+        issuer: the authorization server, exactly as it writes ``iss``.
+        audience: this relying party's identifier in ``aud``.
+        required_scopes: scopes without which nobody gets in.
+        leeway: seconds that the clocks may differ, 0 to 300.
+        max_token_bytes: longest token that is sent, in bytes.
+        clock: anything with ``now()`` in Unix seconds; the system's clock when left out.
+        ttl: seconds that an answer is used again, and that a revoked token can live on; 0 asks every time.
+        max_answers: how many answers are kept.
+        ca_file: PEM file of the certificates to trust instead of the usual ones.
+        timeout: seconds for each step of an exchange.
+
+    Raises:
+        ValueError: a setting would make the checks worthless, or send the secret in the clear.
+
+    Spec: RFC 7662 §2, §4.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        client_id: str,
+        client_secret: str,
+        issuer: str,
+        audience: str,
+        *,
+        required_scopes: Iterable[str] = ("mqtt.connect",),
+        leeway: float = 0,
+        max_token_bytes: int = 16_384,
+        clock: Now | None = None,
+        ttl: float = 10.0,
+        max_answers: int = 1024,
+        ca_file: Path | str | None = None,
+        timeout: float = 3.0,
+    ) -> None:
+        self._policy = Policy(
+            issuer=issuer,
+            audience=audience,
+            required_scopes=strings("required_scopes", required_scopes),
+            leeway=leeway,
+            max_token_bytes=max_token_bytes,
+            ask=self._ask,
+        )
+        # Basic credentials are form-encoded first (RFC 6749 §2.3.1): an id may hold a colon.
+        credentials = (quote_plus(client_id), quote_plus(client_secret))
+        self._endpoint = Endpoint(endpoint, ca_file=ca_file, auth=credentials, timeout=timeout)
+        self._clock: Now = clock or Clock()
+        self._ttl = ttl
+        self._max_answers = max_answers
+        self._answers: dict[bytes, tuple[float, dict[str, Any]]] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def issuer(self) -> str:
+        """The authorization server that is trusted."""
+        return self._policy.issuer
+
+    @property
+    def audience(self) -> str:
+        """The identifier of this relying party."""
+        return self._policy.audience
+
+    def validate(
+        self, token: str | bytes, client_id: str | None = None, *, proved: Mapping[str, str] | None = None
+    ) -> AccessToken:
+        """The facts about ``token``; see :meth:`labkit.tokens.TokenValidator.validate`.
+
+        Raises:
+            TokenRejected: the token was refused, or nobody could tell; and nothing else.
+        """
+        case = self._case(token, client_id, proved)
+        judge(INTROSPECTION_CHECKS, case)
+        return accepted(case)
+
+    def explain(
+        self, token: str | bytes, client_id: str | None = None, *, proved: Mapping[str, str] | None = None
+    ) -> Explanation:
+        """Every check with its outcome; never raises.  The arguments are those of :meth:`validate`."""
+        return explain(INTROSPECTION_CHECKS, self._case(token, client_id, proved))
+
+    def ready_for(self, token: str | bytes) -> bool:
+        """Whether :meth:`validate` will answer without touching the network; never raises."""
+        case = self._case(token, None, None)
+        if any(row.predicate(case) is not None for row in TEXT):
+            return True
+        return self._kept(_name(case.text)) is not None
+
+    def close(self) -> None:
+        """Close the connections to the server."""
+        self._endpoint.close()
+
+    def __enter__(self) -> "IntrospectionClient":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<IntrospectionClient for {self.audience}, asking {self._endpoint.url}>"
+
+    def _case(self, token: Any, client_id: str | None, proved: Mapping[str, str] | None) -> Case:
+        now = self._clock.now()
+        return Case(policy=self._policy, token=token, now=now, client_id=client_id, proved=proved or {})
+
+    def _ask(self, token: str) -> dict[str, Any]:
+        """What the server says about ``token``, or has just said."""
+        name = _name(token)
+        kept = self._kept(name)
+        if kept is not None:
+            return kept
+        asked_at = self._clock.now()
+        try:
+            answer = self._endpoint.post({"token": token, "token_type_hint": "access_token"})
+        except FetchFailed as error:
+            raise _undecided(error) from None
+        answer.setdefault("jti", f"sha256:{name.hex()[:32]}")
+        if answer.get("active") is True and is_date(answer.get("exp")):
+            self._keep(name, min(asked_at + self._ttl, answer["exp"]), answer)
+        return answer
+
+    def _kept(self, name: bytes) -> dict[str, Any] | None:
+        until, answer = self._answers.get(name, (0.0, None))
+        return answer if self._clock.now() < until else None
+
+    def _keep(self, name: bytes, until: float, answer: dict[str, Any]) -> None:
+        with self._lock:
+            self._answers.pop(name, None)
+            self._answers[name] = (until, answer)
+            if len(self._answers) > self._max_answers:
+                del self._answers[next(iter(self._answers))]
+
+
+def _name(token: str) -> bytes:
+    """The name under which an answer is kept.  A dump of the memory shows no token to replay."""
+    return hashlib.sha256(token.encode("ascii")).digest()
+
+
+def _undecided(error: FetchFailed) -> Undecided:
+    hint = "The authorization server is out of reach, and nobody is let in unchecked: try again later."
+    if error.status in (401, 403):
+        hint = "The server does not know this relying party: check its own client_id and client_secret."
+    return Undecided(
+        "introspection-unavailable",
+        expected="an answer about the token",
+        actual=str(error),
+        spec="RFC 7662 §2.3",
+        hint=hint,
+    )

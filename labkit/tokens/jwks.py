@@ -1,0 +1,193 @@
+"""The issuer's keys, fetched and kept fresh: what to do when keys rotate, servers die, and strangers knock.
+
+A *hit* takes no lock.  A *miss* fetches, but one thread at a time, and only while the allowance lasts: a
+flood of made-up key ids costs the authorization server two requests, and then one every ``min_interval``.
+"""
+
+import concurrent.futures
+import math
+import threading
+from pathlib import Path
+
+from labkit.clock import Clock
+from labkit.errors import Undecided
+from labkit.tokens.fetch import Endpoint, FetchFailed
+from labkit.tokens.keys import KeySet, VerificationKey, unknown_key
+from labkit.tokens.policy import Now
+
+__all__ = ["JwksCache"]
+
+#: Fetches that may follow each other without a pause: the first load, and a rotation soon after it.
+BURST = 2
+#: How many missed key ids are remembered; the oldest go first.
+_MOST_MISSED = 256
+
+
+class _Held:
+    """A key set and the moment it was fetched, replaced as a whole."""
+
+    __slots__ = ("at", "keys")
+
+    def __init__(self, keys: KeySet, at: float) -> None:
+        self.keys = keys
+        self.at = at
+
+
+class JwksCache:
+    """The key set behind a ``jwks_uri``, as a ``KeySource``.  Thread-safe.
+
+    How it behaves, in terms of the clock it was given:
+
+    - at most ``BURST`` + t / ``min_interval`` requests in t seconds, whatever they end in;
+    - a known key answers at once for ``max_age`` seconds.  Then one caller fetches, and the others go on with
+      what they have: nobody with a known key waits for another one's fetch;
+    - an unknown key has the set fetched, and is then refused until the next ``min_interval`` has passed;
+    - a key that has left the set is refused after ``max_age``, or sooner if another reason had it fetched;
+    - while the server is down the last good set is used, for ``stale_if_error`` seconds beyond ``max_age``.
+      A set that must not be used (see ``KeySet``) counts as a failed fetch.
+
+    Args:
+        url: the ``jwks_uri``; https, or http to a loopback address.
+        clock: anything with ``now()`` in Unix seconds; the system's clock when left out.
+        min_interval: seconds that pay for one request.
+        max_age: seconds that a set is used without asking again.
+        stale_if_error: seconds that it is used beyond that, as long as no newer one can be had.
+        ca_file: PEM file of the certificates to trust instead of the usual ones.
+        timeout: seconds for each step of a fetch.
+
+    Attributes:
+        fetches: how many requests have been made, for tests and lessons.
+
+    Raises:
+        ValueError: the URL would be fetched in the clear from another machine.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        clock: Now | None = None,
+        min_interval: float = 30.0,
+        max_age: float = 300.0,
+        stale_if_error: float = 3600.0,
+        ca_file: Path | str | None = None,
+        timeout: float = 3.0,
+    ) -> None:
+        if not (min_interval > 0 and max_age > 0 and stale_if_error >= 0):
+            raise ValueError("min_interval and max_age are seconds above zero, stale_if_error is not below")
+        self.fetches = 0
+        self._endpoint = Endpoint(url, ca_file=ca_file, timeout=timeout)
+        self._patience = 4 * timeout
+        self._clock: Now = clock or Clock()
+        self._min_interval = min_interval
+        self._max_age = max_age
+        self._stale_if_error = stale_if_error
+        self._held: _Held | None = None
+        self._trouble: str | None = None  # why the last fetch failed
+        self._lock = threading.Lock()  # guards what follows, and is never held during a fetch
+        self._flight: concurrent.futures.Future[None] | None = None
+        self._missed: dict[str | None, float] = {}
+        self._allowance = float(BURST)
+        self._counted_at = self._clock.now()
+
+    def find(self, kid: str | None, algorithm: str) -> VerificationKey:
+        """See :meth:`labkit.tokens.KeySource.find`."""
+        held = self._held
+        key = held.keys.find(kid, algorithm) if held is not None else None
+        if key is not None and self._age(held) < self._max_age:
+            return key
+        if key is not None or not self._missed_lately(kid):
+            newer = self._newer_than(held, wait=key is None or self._worn_out(held))
+        else:
+            newer = held
+        if newer is None or self._worn_out(newer):
+            raise self._unavailable()
+        key = newer.keys.find(kid, algorithm)
+        if key is not None:
+            return key
+        if self._trouble is not None:  # it may be a new key: nobody can tell
+            raise self._unavailable()
+        if newer is not held:
+            self._remember_missed(kid)
+        raise unknown_key(kid)
+
+    def ready(self, kid: str | None, algorithm: str) -> bool:
+        """See :meth:`labkit.tokens.KeySource.ready`."""
+        held = self._held
+        known = held is not None and held.keys.find(kid, algorithm) is not None
+        if known and self._age(held) < self._max_age:
+            return True
+        if not known and self._missed_lately(kid):
+            return True
+        with self._lock:
+            if self._flight is not None:
+                return known and not self._worn_out(held)
+            return self._credit() < 1
+
+    def _newer_than(self, held: _Held | None, *, wait: bool) -> _Held | None:
+        """The set after ``held`` if one can be had, else ``held`` again."""
+        with self._lock:
+            if self._held is not held:
+                return self._held  # somebody was quicker
+            flight, mine = self._flight, None
+            if flight is None:
+                if self._credit() < 1:
+                    return held
+                self._allowance -= 1
+                self.fetches += 1
+                mine = self._flight = concurrent.futures.Future()
+        if mine is not None:
+            try:
+                self._fetch()
+            finally:
+                with self._lock:
+                    self._flight = None
+                mine.set_result(None)
+        elif wait and flight is not None:
+            concurrent.futures.wait([flight], self._patience)
+        return self._held
+
+    def _fetch(self) -> None:
+        try:
+            self._held = _Held(KeySet.from_jwks(self._endpoint.get()), self._clock.now())
+            self._trouble = None
+        except (FetchFailed, ValueError) as error:
+            self._trouble = str(error)
+
+    def _credit(self) -> float:
+        """How many requests may be made now.  Attempts count: a dead server is not hammered either."""
+        now = self._clock.now()
+        earned = max(0.0, now - self._counted_at) / self._min_interval
+        self._allowance = min(float(BURST), self._allowance + earned)
+        self._counted_at = now
+        return self._allowance
+
+    def _missed_lately(self, kid: str | None) -> bool:
+        missed_at = self._missed.get(kid)
+        return missed_at is not None and 0 <= self._clock.now() - missed_at < self._min_interval
+
+    def _remember_missed(self, kid: str | None) -> None:
+        with self._lock:
+            self._missed.pop(kid, None)
+            self._missed[kid] = self._clock.now()
+            if len(self._missed) > _MOST_MISSED:
+                del self._missed[next(iter(self._missed))]
+
+    def _age(self, held: _Held | None) -> float:
+        return self._clock.now() - held.at if held is not None else math.inf
+
+    def _worn_out(self, held: _Held | None) -> bool:
+        return self._age(held) >= self._max_age + self._stale_if_error
+
+    def _unavailable(self) -> Undecided:
+        return Undecided(
+            "keys-unavailable",
+            claim="kid",
+            expected="the key set of the issuer",
+            actual=self._trouble or "none yet",
+            spec="RFC 9068 §4",
+            hint="The authorization server is out of reach, and nobody is let in unchecked: try again later.",
+        )
+
+    def __repr__(self) -> str:
+        return f"<JwksCache of {self._endpoint.url}, {self.fetches} fetches>"

@@ -1,0 +1,134 @@
+"""The relying party's judge over JWT access tokens."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from labkit.clock import Clock
+from labkit.tokens.access_token import AccessToken
+from labkit.tokens.checks import CHECKS
+from labkit.tokens.jose import NotStrict, decode_header
+from labkit.tokens.jwks import JwksCache
+from labkit.tokens.keys import KeySource, StaticKeys
+from labkit.tokens.policy import Now, Policy, media_type, strings
+from labkit.tokens.table import Case, Explanation, accepted, explain, judge
+
+__all__ = ["TokenValidator"]
+
+
+class TokenValidator:
+    """Decides whether a JWT access token is good, for this relying party, now and from this client.
+
+    It walks the table :data:`~labkit.tokens.CHECKS`: spelling, header, key, signature; only then the claims;
+    last, who may use the token.  Safe to use from several threads.
+
+    Args:
+        issuer: the authorization server, exactly as it writes ``iss``.
+        audience: this relying party's own identifier; ``aud`` has to contain it.
+        keys: the issuer's keys: the URL of its JWK set, a JWK set as ``dict``, or any ``KeySource``.
+        algorithms: allow-list of signature algorithms.
+        required_scopes: scopes without which nobody gets in.
+        leeway: seconds that the clocks may differ, 0 to 300.
+        max_token_bytes: longest token that is looked at, in bytes.
+        clock: anything with ``now()`` in Unix seconds; the system's clock when left out.
+        token_types: accepted values of ``typ``.  Some servers still write ``"JWT"``: adding it here gives up
+            the distinction between access tokens and, say, ID tokens.
+
+    Raises:
+        ValueError: a setting, or the key set, would make the checks worthless.
+
+    Spec: RFC 9068 §4, RFC 8725 §3.
+    """
+
+    def __init__(
+        self,
+        issuer: str,
+        audience: str,
+        keys: str | Mapping[str, Any] | KeySource,
+        algorithms: Iterable[str] = ("ES256", "RS256", "EdDSA"),
+        required_scopes: Iterable[str] = ("mqtt.connect",),
+        leeway: float = 0,
+        max_token_bytes: int = 16_384,
+        clock: Now | None = None,
+        *,
+        token_types: Iterable[str] = ("at+jwt",),
+    ) -> None:
+        self._clock: Now = clock or Clock()
+        allowed = strings("algorithms", algorithms)
+        types = strings("token_types", token_types)
+        if not allowed or not types:
+            raise ValueError(
+                "algorithms and token_types are allow-lists: with an empty one no token can pass"
+            )
+        if isinstance(keys, str):
+            keys = JwksCache(keys, clock=self._clock)
+        elif isinstance(keys, Mapping):
+            keys = StaticKeys(keys)
+        self._policy = Policy(
+            issuer=issuer,
+            audience=audience,
+            algorithms=allowed,
+            token_types=frozenset(map(media_type, types)),
+            required_scopes=strings("required_scopes", required_scopes),
+            leeway=leeway,
+            max_token_bytes=max_token_bytes,
+            keys=keys,
+        )
+
+    @property
+    def issuer(self) -> str:
+        """The authorization server that is trusted."""
+        return self._policy.issuer
+
+    @property
+    def audience(self) -> str:
+        """The identifier of this relying party."""
+        return self._policy.audience
+
+    def validate(
+        self, token: str | bytes, client_id: str | None = None, *, proved: Mapping[str, str] | None = None
+    ) -> AccessToken:
+        """The facts in ``token``, after every check has passed.
+
+        Args:
+            token: the token as received.
+            client_id: the client identifier of the connection.  ``None`` leaves out the binding: only where
+                there is no connection, as in a lesson.
+            proved: the keys whose possession the connection has proved, as the ``cnf`` claim names them: for
+                example ``{"x5t#S256": …}`` after TLS with a client certificate.
+
+        Raises:
+            TokenRejected: the token was refused, and nothing else is raised, whatever ``token`` is.
+        """
+        case = self._case(token, client_id, proved)
+        judge(CHECKS, case)
+        return accepted(case)
+
+    def explain(
+        self, token: str | bytes, client_id: str | None = None, *, proved: Mapping[str, str] | None = None
+    ) -> Explanation:
+        """Every check with its outcome; never raises.  The arguments are those of :meth:`validate`."""
+        return explain(CHECKS, self._case(token, client_id, proved))
+
+    def ready_for(self, token: str | bytes) -> bool:
+        """Whether :meth:`validate` will answer without touching the network; never raises.
+
+        An event loop asks this first, and hands a token that needs a fetch to a thread.
+        """
+        if not isinstance(token, str | bytes) or len(token) > self._policy.max_token_bytes:
+            return True
+        try:
+            text = token if isinstance(token, str) else token.decode("latin-1")
+            header = decode_header(text.partition(".")[0])
+        except NotStrict:
+            return True
+        kid, alg = header.get("kid"), header.get("alg")
+        if not isinstance(kid, str | None) or not isinstance(alg, str) or alg not in self._policy.algorithms:
+            return True
+        return self._policy.keys is None or self._policy.keys.ready(kid, alg)
+
+    def _case(self, token: Any, client_id: str | None, proved: Mapping[str, str] | None) -> Case:
+        now = self._clock.now()
+        return Case(policy=self._policy, token=token, now=now, client_id=client_id, proved=proved or {})
+
+    def __repr__(self) -> str:
+        return f"<TokenValidator for {self.audience}, trusting {self.issuer}>"
