@@ -10,9 +10,11 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
 from labkit.authserver import page
-from labkit.authserver.core import Core, refusal
-from labkit.authserver.refusals import OAuth2Error
-from labkit.authserver.requests import JSON, Receive, Reply, Request, Scope, Send, compact, read_request
+from labkit.authserver.client_auth import claimed_client_id
+from labkit.authserver.core import Core
+from labkit.authserver.refusals import OAuth2Error, refusal
+from labkit.authserver.replies import Receive, Reply, Scope, Send, compact
+from labkit.authserver.requests import Request, read_request
 from labkit.authserver.state import State
 
 __all__ = ["PATHS", "build_app"]
@@ -38,18 +40,26 @@ class Form:
     Args:
         answer: makes the answer; runs on a worker thread, where it may hash a password, write to disk, or
             call listeners.
-        state: notes what is refused.
+        state: writes down what is refused.
         at_once: says for which requests ``answer`` never blocks: they are answered on the loop itself.
+        refused: kind of the event for a refusal.
     """
 
     def __init__(
-        self, answer: Callable[[Request], Reply], state: State, *, at_once: Callable[[Request], bool]
+        self,
+        answer: Callable[[Request], Reply],
+        state: State,
+        *,
+        at_once: Callable[[Request], bool],
+        refused: str = "request.refused",
     ) -> None:
         self._answer = answer
         self._state = state
         self._at_once = at_once
+        self._refused = refused
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = None
         try:
             request = await read_request(scope, receive)
             if self._at_once(request):
@@ -57,7 +67,13 @@ class Form:
             else:
                 reply = await asyncio.to_thread(self._answer, request)
         except OAuth2Error as error:
-            reply = refusal(error, self._state)
+            reply = refusal(error)
+            self._state.note(
+                self._refused,
+                client_id=claimed_client_id(request) if request is not None else None,
+                error=error.error,
+                reason=error.get_error_description() or None,
+            )
         await reply(scope, receive, send)
 
 
@@ -89,7 +105,7 @@ def build_app(core: Core, describe: Callable[[], Mapping[str, Any]], origin: str
         return _cacheable(keys, b"application/jwk-set+json", JWKS_MAX_AGE)  # RFC 7517 §8.5.1
 
     def described(scope: Scope) -> Reply:
-        return _cacheable(describe(), JSON, 60)
+        return _cacheable(describe(), b"application/json", 60)
 
     def page_form(scope: Scope) -> Reply:
         query = dict(parse_qsl(scope["query_string"].decode("latin-1")))
@@ -99,7 +115,8 @@ def build_app(core: Core, describe: Callable[[], Mapping[str, Any]], origin: str
         return page.answer(request, state, origin)
 
     def post(path: str, answer: Callable[[Request], Reply], at_once: Callable[[Request], bool]) -> Route:
-        return Route(path, Form(answer, state, at_once=at_once), methods=["POST"])
+        refused = "token.refused" if path == PATHS["token_endpoint"] else "request.refused"
+        return Route(path, Form(answer, state, at_once=at_once, refused=refused), methods=["POST"])
 
     def get(path: str, show: Callable[[Scope], Reply]) -> Route:
         return Route(path, Document(show), methods=["GET"])
@@ -116,7 +133,8 @@ def build_app(core: Core, describe: Callable[[], Mapping[str, Any]], origin: str
         post(VERIFICATION_PATH, page_answer, _never),
         get("/healthz", healthy),
     ]
-    app = Starlette(routes=routes, exception_handlers={HTTPException: _not_served, Exception: _failed})
+    handlers: Any = {HTTPException: _not_served, Exception: _failed}
+    app = Starlette(routes=routes, exception_handlers=handlers)
     app.router.redirect_slashes = False
     return app
 

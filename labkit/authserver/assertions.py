@@ -1,9 +1,9 @@
-"""private_key_jwt: a client proves who it is by its signature; no secret travels.  Spec: RFC 7523 §2.2, §3."""
+"""private_key_jwt: a client signs to prove who it is, and no secret travels.  Spec: RFC 7523 §2.2, §3."""
 
 import json
 import threading
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -47,7 +47,7 @@ class Assertions:
             raise _failed("client_assertion_type must be " + ASSERTION_TYPE)
         if not assertion.isascii() or len(assertion) > _LONGEST:
             raise _failed("the assertion is no JWT")
-        client = self._state.client(form.get("client_id") or _claimed_subject(assertion))
+        client = self._state.registry.client(form.get("client_id") or _claimed_subject(assertion))
         registered = client.public_key if client is not None else None
         key: Any = load_pem_public_key(registered.encode()) if registered else _NOBODYS_KEY
         try:
@@ -87,7 +87,7 @@ def _failed(why: str) -> Refused:
     return Refused("invalid_client", why)
 
 
-def _is_time(value: Any) -> bool:
+def _is_time(value: Any) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e12
 
 

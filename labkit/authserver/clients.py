@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import re
 import secrets
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 from labkit.errors import RegistrationRefused
@@ -37,7 +37,7 @@ _USER_NAME = re.compile(r"[^\W_][\w.@-]{0,127}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """What a device is given at registration.  The secret and the private key are told once, and kept nowhere.
+    """What a device is given at registration.  Secret and private key are told once, and kept nowhere.
 
     Attributes:
         client_id: its name at the authorization server, and its MQTT client identifier.
@@ -63,7 +63,7 @@ class Client:
     Attributes:
         client_id: its name.
         registration: random id of this registration; another one after the next ``register``.
-        auth: how it proves who it is: ``client_secret_basic`` (or ``_post``), ``private_key_jwt`` or ``none``.
+        auth: how it proves who it is: ``client_secret_basic`` (or post), ``private_key_jwt`` or ``none``.
         grants: grant types it may use.
         scopes: all it may ever be granted.
         lifetime: seconds that its access tokens live.
@@ -87,10 +87,6 @@ class Client:
     def check_grant_type(self, grant_type: str) -> bool:
         """Authlib asks this before every grant."""
         return grant_type in self.grants
-
-    def as_row(self) -> dict[str, Any]:
-        """As JSON, for the journal."""
-        return {each.name: getattr(self, each.name) for each in fields(self)}
 
     @classmethod
     def of_row(cls, row: dict[str, Any]) -> Self:
@@ -144,8 +140,8 @@ def check_client_id(client_id: str) -> None:
     """
     if not isinstance(client_id, str) or not _CLIENT_ID.fullmatch(client_id):
         raise RegistrationRefused(
-            f'{client_id!r:.80} cannot be a client id: use 1 to 128 visible ASCII characters without / + # " or '
-            "backslash, as it becomes part of topics and scopes"
+            f"{client_id!r:.80} cannot be a client id, as it becomes part of topics and scopes: use 1 to 128 "
+            "visible ASCII characters, without slash, plus, hash, quotation mark and backslash"
         )
     if client_id.startswith(_USER):
         raise RegistrationRefused(f"{client_id!r} cannot be a client id: {_USER!r} marks the users")

@@ -1,8 +1,8 @@
 """Authlib's authorization server, without a web framework: it knows the flows, we know everything else.
 
-Authlib decides which grant a request is for and walks through its steps; the steps are ours where the standard
-asks for more than Authlib does.  This module is the typed edge: nothing outside it and ``grants`` and
-``endpoints`` touches Authlib's classes.
+Authlib decides which grant a request is for and walks through its steps; the steps are ours where the
+standard asks for more than Authlib does.  With ``grants`` and ``endpoints`` this is the typed edge: nothing
+else touches Authlib's classes.
 """
 
 from typing import Any
@@ -12,18 +12,25 @@ from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 
 from labkit.authserver.client_auth import ClientAuthentication
 from labkit.authserver.clients import Client
-from labkit.authserver.refusals import OAuth2Error, Refused, restricted, usual
-from labkit.authserver.requests import Reply, Request
+from labkit.authserver.refusals import OAuth2Error, Refused
+from labkit.authserver.replies import Reply
+from labkit.authserver.requests import Request
 from labkit.authserver.state import State
 
-__all__ = ["Core", "refusal"]
+__all__ = ["Core"]
 
 
 class FormRequest(OAuth2Request):  # type: ignore[misc]
-    """A request in the shape that Authlib wants."""
+    """A request in the shape that Authlib wants.
 
-    def __init__(self, incoming: Request, uri: str) -> None:
-        super().__init__("POST", uri)
+    Authlib's own constructor checks the transport, request by request; the server has done that once, when it
+    refused to listen on anything but loopback.
+    """
+
+    method = "POST"
+    client = user = refresh_token = credential = auth_method = None
+
+    def __init__(self, incoming: Request) -> None:
         self.incoming = incoming
         self.payload = BasicOAuth2Payload(incoming.form)
 
@@ -43,8 +50,7 @@ class Core(AuthorizationServer):  # type: ignore[misc]
     def __init__(self, state: State, authenticate: ClientAuthentication) -> None:
         super().__init__()
         self.state = state
-        self.uri = ""  # of the token endpoint, known once the server listens
-        self.verification_uri = ""
+        self.verification_uri = ""  # known once the server listens
         self._authenticate = authenticate
 
     def token(self, request: Request) -> Reply:
@@ -68,13 +74,13 @@ class Core(AuthorizationServer):  # type: ignore[misc]
     # What Authlib asks of its host
 
     def query_client(self, client_id: str) -> Client | None:
-        return self.state.client(client_id)
+        return self.state.registry.client(client_id)
 
     def authenticate_client(self, request: FormRequest, methods: Any, endpoint: str = "token") -> Client:
         return self._authenticate(request.incoming)
 
     def create_oauth2_request(self, request: Request) -> FormRequest:
-        return FormRequest(request, self.uri)
+        return FormRequest(request)
 
     def save_token(self, token: Any, request: Any) -> None:
         """Nothing to do: a token is good while its grant is, and grants are kept elsewhere."""
@@ -86,22 +92,4 @@ class Core(AuthorizationServer):  # type: ignore[misc]
         return Reply.of_json(body, status=status)
 
     def handle_error_response(self, request: FormRequest, error: OAuth2Error) -> Reply:
-        return refusal(error, self.state, request.payload.client_id)
-
-
-def refusal(error: OAuth2Error, state: State, client_id: str | None = None) -> Reply:
-    """The one way an error becomes an answer.  Spec: RFC 6749 §5.2."""
-    code = error.error or "invalid_request"
-    status = error.status_code if isinstance(error, Refused) else usual(code)
-    headers: list[tuple[bytes, bytes]] = []
-    body = {"error": code}
-    if description := restricted(error.get_error_description() or ""):
-        body["error_description"] = description[:300]
-    if status == 401:  # RFC 9110 §11.6.1: always with a challenge
-        headers.append((b"www-authenticate", b'Basic realm="labkit", charset="UTF-8"'))
-    if isinstance(error, Refused) and error.retry_after is not None:
-        headers.append((b"retry-after", b"%d" % max(1, -(-error.retry_after // 1))))
-    if status in (408, 413):
-        headers.append((b"connection", b"close"))  # the rest of the body is not read
-    state.note("request.refused", client_id=client_id, error=code, reason=description or None)
-    return Reply.of_json(body, status=status, headers=headers)
+        raise error  # every refusal becomes an answer in one place, see app.Form

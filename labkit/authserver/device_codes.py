@@ -24,7 +24,7 @@ LIFETIME = 600
 #: Seconds between two polls (``interval``), and what each impatient poll adds for good (RFC 8628 §3.5).
 INTERVAL = 5
 
-#: 20 letters that spell no words, 8 of them: 34 bits, enough together with a limit on attempts (RFC 8628 §6.1).
+#: 8 of 20 letters that spell no words: 34 bits, enough with a limit on attempts (RFC 8628 §5.1, §6.1).
 _LETTERS = "BCDFGHJKLMNPQRSTVWXZ"
 _LENGTH = 8
 #: Requests of one client that may wait for an answer at the same time.

@@ -92,12 +92,13 @@ class DeviceAuthorization(DeviceAuthorizationEndpoint):  # type: ignore[misc]
         device_code, user_code = state.ask_owner(
             client, request.form.get("scope"), request.form.get("resource")
         )
-        body = dict(
-            device_code=device_code,
-            user_code=user_code,
-            verification_uri=self.server.verification_uri,
-            verification_uri_complete=f"{self.server.verification_uri}?user_code={user_code}",
-            expires_in=LIFETIME,
-            interval=INTERVAL,
-        )
+        uri = self.server.verification_uri
+        body = {
+            "device_code": device_code,
+            "user_code": user_code,
+            "verification_uri": uri,
+            "verification_uri_complete": f"{uri}?user_code={user_code}",
+            "expires_in": LIFETIME,
+            "interval": INTERVAL,
+        }
         return 200, body, []

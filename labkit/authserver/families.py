@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from labkit.authserver.clients import fingerprint
-from labkit.authserver.refusals import MAX_LIFETIME, Refused
+from labkit.authserver.refusals import MAX_LIFETIME
 from labkit.authserver.scopes import narrowed
 from labkit.authserver.store import Journal, Row
 

@@ -25,9 +25,8 @@ class _TokenResponse(dict[str, Any]):
 
 def _response(issued: Issued, refresh_token: str | None = None) -> _TokenResponse:
     """Spec: RFC 6749 §5.1."""
-    response = _TokenResponse(
-        access_token=issued.token, token_type="Bearer", expires_in=issued.expires_in, scope=issued.scope
-    )
+    response = _TokenResponse(access_token=issued.token, expires_in=issued.expires_in, scope=issued.scope)
+    response["token_type"] = "Bearer"  # noqa: S105  # its type, not a token
     if refresh_token is not None:
         response["refresh_token"] = refresh_token
     return response
@@ -38,6 +37,7 @@ class _Grant:
 
     request: Any
     server: Any
+    GRANT_TYPE: ClassVar[str]
     TOKEN_RESPONSE_HEADER: ClassVar[list[Any]] = []
 
     @property
@@ -57,7 +57,7 @@ class _Grant:
     def authenticated(self) -> Any:
         """The client, if it may use this grant."""
         client = self.server.authenticate_client(self.request, None)
-        if not client.check_grant_type(self.GRANT_TYPE):  # type: ignore[attr-defined]
+        if not client.check_grant_type(self.GRANT_TYPE):
             raise Refused("unauthorized_client", "this client may not use this grant type")
         return client
 
@@ -73,7 +73,7 @@ class Password(_Grant, ResourceOwnerPasswordCredentialsGrant):  # type: ignore[m
     """A device shows a user's password.  Off unless switched on: RFC 9700 §2.4 forbids it."""
 
     def authenticate_user(self, username: str, password: str) -> str:
-        self.server.state.check_password(username, password, self.request.incoming.peer)
+        self.server.state.registry.check_password(username, password, self.request.incoming.peer)
         return username
 
     def generate_token(self, **options: Any) -> _TokenResponse:

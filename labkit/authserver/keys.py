@@ -66,7 +66,7 @@ def to_pem(private_key: Any) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SigningKey:
-    """A key pair with the one algorithm it is used for; ``jwk`` is the public part, ``kid`` its thumbprint."""
+    """A key pair and its one algorithm; ``jwk`` is the public part, ``kid`` its thumbprint."""
 
     algorithm: str
     private: Any = field(repr=False)

@@ -7,6 +7,8 @@ class does all that is needed here.
 import asyncio
 import logging
 import socket
+from collections.abc import Callable
+from email.utils import formatdate
 from typing import Any
 
 import uvicorn
@@ -27,43 +29,74 @@ _GRACE = 0.02
 logging.getLogger("uvicorn").addHandler(logging.NullHandler())
 
 
+class _OneWrite:
+    """A transport that sends what is written in one go of the loop as one piece.
+
+    uvicorn writes head and body apart.  Together they are one system call and one packet instead of two.
+    """
+
+    def __init__(self, transport: Any, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._held: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        if not self._held:
+            self._loop.call_soon(self._flush)
+        self._held.append(data)
+
+    def close(self) -> None:
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._held:
+            data, self._held = b"".join(self._held), []
+            self._transport.write(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
 class _Protocol(HttpToolsProtocol):
     """Also ends connections that never finish what they have to say."""
 
-    _head = 0
+    _in_head = True
+    _head_bytes = 0
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
-        super().connection_made(transport)
-        self._await_head()
+        super().connection_made(_OneWrite(transport, self.loop))  # type: ignore[arg-type]
+        self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._head_is_here()
+        self._in_head = False
+        self._watch()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        self._head += len(data)
         super().data_received(data)
-        if self._head > MAX_HEAD and self._deadline is not None:
-            self.transport.abort()
+        if self._in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD:
+                self.transport.abort()
+        if self._in_head is (self._deadline is None):
+            self._watch()
 
     def on_message_begin(self) -> None:
+        self._in_head = True
+        self._head_bytes = 0
         super().on_message_begin()
-        if self._deadline is None:
-            self._await_head()
 
     def on_headers_complete(self) -> None:
-        self._head_is_here()
+        self._in_head = False
         super().on_headers_complete()
 
-    def _await_head(self) -> None:
-        self._head = 0
-        self._deadline = self.loop.call_later(MAX_HEAD_TIME, self.transport.abort)
-
-    def _head_is_here(self) -> None:
+    def _watch(self) -> None:
+        """Have a deadline while a request's head is under way, and none otherwise."""
         if self._deadline is not None:
             self._deadline.cancel()
-            self._deadline = None
+        self._deadline = self.loop.call_later(MAX_HEAD_TIME, self.transport.abort) if self._in_head else None
 
 
 class HttpListener:
@@ -71,9 +104,11 @@ class HttpListener:
 
     Args:
         app: the application.
+        now: tells the time, in Unix seconds.
     """
 
-    def __init__(self, app: Any) -> None:
+    def __init__(self, app: Any, now: Callable[[], float]) -> None:
+        self._now = now
         self._config = uvicorn.Config(
             app,
             http=_Protocol,
@@ -87,15 +122,19 @@ class HttpListener:
         self._config.load()
         self._state = ServerState()
         self._server: asyncio.Server | None = None
+        self._date: asyncio.TimerHandle | None = None
 
     async def open(self, sock: socket.socket) -> None:
         """Accept connections on ``sock``, which is ours from now on."""
+        self._tell_the_date()
         self._server = await asyncio.get_running_loop().create_server(self._protocol, sock=sock)
 
     async def close(self) -> None:
         """Stop accepting, let requests under way finish if they are quick, end every connection."""
         if self._server is not None:
             self._server.close()
+        if self._date is not None:
+            self._date.cancel()
         for connection in list(self._state.connections):
             connection.shutdown()
         if self._state.tasks:
@@ -103,6 +142,12 @@ class HttpListener:
         for connection in list(self._state.connections):
             connection.transport.abort()
         await asyncio.sleep(0)  # the loop tells the protocols that their connections are gone
+
+    def _tell_the_date(self) -> None:
+        """Renew the ``Date`` header every second (RFC 9110 §6.6.1), by the lab's clock."""
+        date = formatdate(self._now(), usegmt=True).encode()
+        self._state.default_headers[:] = [(b"date", date)]
+        self._date = asyncio.get_running_loop().call_later(1.0, self._tell_the_date)
 
     def _protocol(self) -> _Protocol:
         return _Protocol(config=self._config, server_state=self._state, app_state={})

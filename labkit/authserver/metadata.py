@@ -25,8 +25,8 @@ def metadata(
         **endpoints,
         "scopes_supported": list(scopes),
         "grant_types_supported": list(grant_types),
-        # §2 requires this member, §3.2 says that an empty one is left out.  There is no authorization endpoint
-        # here, hence no response type.  Decided: the requirement wins, a client that looks for it finds it.
+        # §2 requires this member, §3.2 leaves empty ones out, and without an authorization endpoint there is
+        # no response type.  Decided: the requirement wins, so that a client that looks for it finds it.
         "response_types_supported": [],
     }
     for endpoint in ("token_endpoint", "introspection_endpoint", "revocation_endpoint"):

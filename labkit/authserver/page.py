@@ -7,8 +7,9 @@ Every answer carries user name and password, so there is no login for another si
 from html import escape
 from string import Template
 
-from labkit.authserver.refusals import Refused
-from labkit.authserver.requests import Reply, Request
+from labkit.authserver.refusals import Refused, retry_after
+from labkit.authserver.replies import Reply
+from labkit.authserver.requests import Request
 from labkit.authserver.state import State
 
 __all__ = ["answer", "form"]
@@ -32,9 +33,12 @@ _PAGE = Template("""<!doctype html>
 <h1>Connect a device</h1>
 <p role="status">$message</p>
 <form method="post" action="/device">
-<p><label>Code shown by the device <input name="user_code" value="$user_code" required autocomplete="off"></label></p>
-<p><label>User name <input name="username" required autocomplete="username"></label></p>
-<p><label>Password <input name="password" type="password" required autocomplete="current-password"></label></p>
+<p><label>Code shown by the device
+<input name="user_code" value="$user_code" required autocomplete="off"></label></p>
+<p><label>User name
+<input name="username" required autocomplete="username"></label></p>
+<p><label>Password
+<input name="password" type="password" required autocomplete="current-password"></label></p>
 <p><button name="answer" value="approve">Allow</button> <button name="answer" value="deny">Refuse</button></p>
 </form>
 </body>
@@ -43,11 +47,11 @@ _PAGE = Template("""<!doctype html>
 _HELLO = "Go on only if you started this yourself and the code is the one on your own device."
 
 
-def form(user_code: str = "", message: str = _HELLO, *, status: int = 200, retry_after: float = 0) -> Reply:
+def form(user_code: str = "", message: str = _HELLO, *, status: int = 200, wait: float = 0) -> Reply:
     """The page with the form; ``user_code`` fills in the first field."""
     text = _PAGE.substitute(message=escape(message), user_code=escape(user_code))
-    wait = [(b"retry-after", b"%d" % max(1, -(-retry_after // 1)))] if retry_after else []
-    return Reply(status=status, body=text.encode(), headers=_HEADERS + wait)
+    headers = [*_HEADERS, retry_after(wait)] if wait else _HEADERS
+    return Reply(status=status, body=text.encode(), headers=headers)
 
 
 def answer(request: Request, state: State, origin: str) -> Reply:
@@ -57,23 +61,23 @@ def answer(request: Request, state: State, origin: str) -> Reply:
     sent = request.form
     if sent.get("answer") not in ("approve", "deny"):
         return form(message="Choose one: allow or refuse.", status=400)
-    wait = state.code_failures.wait(request.peer)
+    wait = state.registry.code_failures.wait(request.peer)
     if wait:
-        return form(message="Too many wrong codes: wait.", status=429, retry_after=wait)
+        return form(message="Too many wrong codes: wait.", status=429, wait=wait)
     try:
-        state.check_password(sent.get("username", ""), sent.get("password", ""), request.peer)
+        state.registry.check_password(sent.get("username", ""), sent.get("password", ""), request.peer)
     except Refused as error:
         again = error.retry_after or 0
         return form(
             sent.get("user_code", ""),
             "Wait before you try again." if again else "The user name or the password is wrong.",
             status=429 if again else 403,
-            retry_after=again,
+            wait=again,
         )
     approved = sent["answer"] == "approve"
     device = state.answer(sent.get("user_code", ""), sent["username"], approved=approved)
     if device is None:
-        state.code_failures.failed(request.peer)
+        state.registry.code_failures.failed(request.peer)
         return form(message="No device waits with this code.", status=400)
     done = "may now act for you" if approved else "was refused"
     return form(message=f"{device.client_id} {done} ({' '.join(device.scopes)}). You can close this page.")

@@ -45,8 +45,8 @@ def new_client(
     subscribe = everything if subscribe is None else _listed(subscribe)
     if not isinstance(lifetime, int) or isinstance(lifetime, bool) or not 1 <= lifetime <= MAX_LIFETIME:
         raise RegistrationRefused(
-            f"a token of {client_id!r} cannot live {lifetime!r} seconds: choose 1 to {MAX_LIFETIME} whole seconds "
-            "(RFC 6750 §5.3)"
+            f"a token of {client_id!r} cannot live {lifetime!r} seconds: choose 1 to {MAX_LIFETIME}, a whole "
+            "number (RFC 6750 §5.3)"
         )
     allowed = _checked_grants(grants, auth)
     proof, credentials = _proof(auth, secret)
@@ -110,7 +110,8 @@ def _proof(auth: str, secret: str | None) -> tuple[dict[str, Any], dict[str, Any
     """How a client proves who it is: what the server keeps, and what the client is told."""
     if secret is not None and (auth != "client_secret_basic" or not _SECRET.fullmatch(secret)):
         raise RegistrationRefused(
-            "a secret is 1 to 256 printable ASCII characters (RFC 6749 appendix A.2), for client_secret_basic only"
+            "a secret goes with client_secret_basic only, and is 1 to 256 printable ASCII characters "
+            "(RFC 6749 appendix A.2)"
         )
     if auth == "client_secret_basic":
         secret = secret or secrets.token_urlsafe(32)  # one per device, never shared: RFC 6749 §10.1

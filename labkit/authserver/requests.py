@@ -1,36 +1,23 @@
-"""Reading a form and writing an answer: stricter than Authlib, before Authlib.
+"""Reading a form: stricter than Authlib, before Authlib.
 
 Everything that every endpoint asks of a request is asked here, once: POST, a form in UTF-8, not too long, no
 query string, no parameter twice, no credentials twice.
 """
 
 import asyncio
-import json
-from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
 from urllib.parse import parse_qsl
 
 from labkit.authserver.refusals import Refused
+from labkit.authserver.replies import Receive, Scope
 
-__all__ = ["JSON", "Receive", "Reply", "Request", "Scope", "Send", "compact", "read_request"]
-
-Scope: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+__all__ = ["Request", "read_request"]
 
 #: The longest request body, in bytes.
 MAX_BODY = 65_536
 #: How long a client may take to send it, in real seconds.
 MAX_BODY_TIME = 10.0
 _FORM = b"application/x-www-form-urlencoded"
-
-JSON = b"application/json"
-#: RFC 6749 §5.1: no answer with a token, or about one, is ever stored.
-_NO_STORE = [(b"cache-control", b"no-store"), (b"pragma", b"no-cache")]
-
-#: JSON without white space.
-compact = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,29 +35,6 @@ class Request:
     authorization: str | None = field(default=None, repr=False)
     origin: str | None = None
     peer: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
-    """An HTTP answer.  ``headers`` says all but its length."""
-
-    status: int = 200
-    body: bytes = field(repr=False)
-    headers: list[tuple[bytes, bytes]]
-
-    @classmethod
-    def of_json(
-        cls, body: Any, *, status: int = 200, headers: list[tuple[bytes, bytes]] | None = None
-    ) -> "Reply":
-        """``body`` as JSON that nobody may store."""
-        everything = [(b"content-type", JSON), *_NO_STORE, *(headers or ())]
-        return cls(status=status, body=compact(body).encode(), headers=everything)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it (ASGI)."""
-        headers = [(b"content-length", b"%d" % len(self.body)), *self.headers]
-        await send({"type": "http.response.start", "status": self.status, "headers": headers})
-        await send({"type": "http.response.body", "body": self.body})
 
 
 async def read_request(scope: Scope, receive: Receive) -> Request:

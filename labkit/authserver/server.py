@@ -40,7 +40,7 @@ class AuthServer(Service):
         host: address to listen on; only loopback, as there is no TLS.
         port: TCP port, 0 to let the system choose.
         algorithm: signature algorithm of access tokens: ``"ES256"``, ``"RS256"`` or ``"EdDSA"``.
-        database: SQLite file that keeps everything over a restart of the program; ``None`` keeps it in memory.
+        database: SQLite file that keeps everything over a restart of the program; by default, nothing does.
         password_grant: offer the password grant, too (RFC 9700 §2.4 says it must not be used).
 
     Raises:
@@ -227,11 +227,11 @@ class AuthServer(Service):
 
     @property
     def on_revoked(self) -> list[OnRevoked]:
-        """Called from any thread with ``(jti or None, client_id)`` when tokens stop being good before ``exp``."""
+        """Called from any thread with ``(jti or None, client_id)`` when tokens die before ``exp``."""
         return self._state.listeners
 
     def _answer(self, user_code: str, username: str, *, approved: bool) -> None:
-        if approved and not self._state.has_user(username):
+        if approved and not self._state.registry.has_user(username):
             raise LookupError(f"no user {username!r}: call register_user first")
         if self._state.answer(user_code, username, approved=approved) is None:
             raise LookupError("no device waits for an answer with this user code")
@@ -241,16 +241,15 @@ class AuthServer(Service):
     async def _open(self) -> None:
         if not is_loopback(self._host):
             raise ServiceFailed(
-                f"plain HTTP is for loopback only and {self._host} is not: use 127.0.0.1 (RFC 6749 §3.2 asks for TLS)"
+                f"plain HTTP is for loopback only, and {self._host} is not: use 127.0.0.1 (RFC 6749 §3.2)"
             )
         sock = listening_socket(self._host, self._port)
         self._port = sock.getsockname()[1]
         issuer = Endpoint(scheme="http", host=self._host, port=self._port).url
         self._state.tokens.issuer = issuer
         self._assertions.audiences = (issuer, self.token_endpoint)
-        self._core.uri = self.token_endpoint
         self._core.verification_uri = issuer + VERIFICATION_PATH
-        self._listener = HttpListener(build_app(self._core, self._describe, issuer))
+        self._listener = HttpListener(build_app(self._core, self._describe, issuer), self._state.now)
         await self._listener.open(sock)
 
     async def _close(self) -> None:

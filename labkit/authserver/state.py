@@ -13,9 +13,9 @@ from labkit.authserver.device_codes import DeviceCodes, DeviceRequest
 from labkit.authserver.families import Families, Family
 from labkit.authserver.keys import KeyRing
 from labkit.authserver.refusals import Refused
+from labkit.authserver.registry import Registry
 from labkit.authserver.scopes import narrowed
 from labkit.authserver.store import Journal
-from labkit.authserver.throttle import Throttle
 from labkit.clock import Clock
 from labkit.record import Fact, Record
 
@@ -25,9 +25,6 @@ __all__ = ["OnRevoked", "State"]
 OnRevoked: TypeAlias = Callable[[str | None, str], None]
 
 _log = logging.getLogger(__name__)
-
-#: Checked in place of a user that does not exist, so that the answer takes as long.
-_NOBODY = User(name="", salt="00" * 16, password_hash="")
 
 
 class State:
@@ -51,18 +48,12 @@ class State:
         self.now = clock.now
         self.listeners: list[OnRevoked] = []
         self._record = record
-        self._journal = journal
         self._lock = threading.RLock()
         self.keys = KeyRing(algorithm, clock.now, journal)
         self.tokens = AccessTokens(self.keys, clock.now, journal)
         self.families = Families(clock.now, journal)
         self.devices = DeviceCodes(clock.now)
-        self.client_failures = Throttle(clock.now, burst=10, every=6.0)
-        self.user_failures = Throttle(clock.now, burst=5, every=30.0)
-        self.code_failures = Throttle(clock.now, burst=10, every=30.0)
-        self._clients = {key: Client.of_row(row) for key, row in journal.load("client").items()}
-        self._users = {key: User(**row) for key, row in journal.load("user").items()}
-        self._by_registration = {client.registration: client for client in self._clients.values()}
+        self.registry = Registry(clock.now, journal)
 
     def note(self, kind: str, **facts: Fact) -> None:
         """Write an event into the record."""
@@ -70,67 +61,34 @@ class State:
 
     # Who there is
 
-    def client(self, client_id: str) -> Client | None:
-        """The client of that id."""
-        return self._clients.get(client_id)
-
     def put_client(self, client: Client) -> None:
         """Register a client; all that an earlier one of that id held is revoked."""
         with self._lock:
-            replaced = self._forget(client.client_id)
-            self._clients[client.client_id] = self._by_registration[client.registration] = client
-            self._journal.write(("client", client.client_id, client.as_row()))
+            replaced = self._let_go(client.client_id)
+            self.registry.put_client(client)
         if replaced:
             self._tell(None, client.client_id)
 
-    def remove_client(self, client_id: str) -> bool:
-        """Forget a client and revoke all it held; whether there was one."""
+    def remove_client(self, client_id: str) -> None:
+        """Forget a client and revoke all it held."""
         with self._lock:
-            removed = self._forget(client_id)
-            self._journal.write(("client", client_id, None))
-        if removed:
+            known = self._let_go(client_id)
+            self.registry.drop_client(client_id)
+        if known:
             self._tell(None, client_id)
-        return removed
 
     def put_user(self, user: User) -> None:
-        """Register a user; what was granted in that name under another password is revoked (RFC 9700 §4.14.2)."""
+        """Register a user; a new password ends what was granted under the old one (RFC 9700 §4.14.2)."""
         with self._lock:
-            self._users[user.name] = user
-            self._journal.write(
-                (
-                    "user",
-                    user.name,
-                    {"name": user.name, "salt": user.salt, "password_hash": user.password_hash},
-                )
-            )
+            self.registry.put_user(user)
             families = self.families.of_subject(subject_of(user.name))
         for family in families:
             self.kill(family)
 
-    def has_user(self, name: str) -> bool:
-        """Whether a user of that name is registered."""
-        return name in self._users
-
-    def check_password(self, name: str, password: str, peer: str) -> None:
-        """Return if that is the user's password.
-
-        Raises:
-            Refused: ``invalid_grant``: it is not, or too many have been tried from there (RFC 6749 §4.3.2).
-        """
-        key = (name, peer)
-        wait = self.user_failures.wait(key)
-        if wait:
-            raise Refused("invalid_grant", "too many wrong passwords: wait", status=429, retry_after=wait)
-        self.user_failures.failed(key)
-        user = self._users.get(name, _NOBODY)
-        if not user.has_password(password) or user is _NOBODY:
-            raise Refused("invalid_grant", "the user name or the password is wrong")
-        self.user_failures.forgive(key)
-
     # What they get
 
     def resource(self, asked: str | None) -> str:
-        """The audience of a token: the ``resource`` asked for, or the default.  Spec: RFC 8707 §2, RFC 9068 §3."""
+        """The audience of a token: the ``resource`` asked for, or the default (RFC 8707 §2, RFC 9068 §3)."""
         if asked is None:
             return self.audience
         if asked not in self.resources:
@@ -215,16 +173,13 @@ class State:
         claims = self.tokens.read(token)
         if claims is None:
             return None
-        grant = grant_of(claims["jti"])
-        stands = grant in self._by_registration or self.families.get(grant) is not None
-        return claims if stands else None
+        return claims if self._owner(claims["jti"]) is not None else None
 
     def revoke(self, jti: str) -> bool:
         """End one access token; whether the grant behind it stood until now."""
-        grant = grant_of(jti)
         with self._lock:
-            owner = self._by_registration.get(grant) or self.families.get(grant)
-            if owner is None or "." not in jti:
+            owner = self._owner(jti)
+            if owner is None:
                 return False
             self.tokens.revoke(jti)
         self._tell(jti, owner.client_id)
@@ -233,7 +188,7 @@ class State:
     def revoke_client(self, client_id: str) -> bool:
         """End every token of a client, which stays registered; whether there is such a client."""
         with self._lock:
-            client = self._clients.get(client_id)
+            client = self.registry.client(client_id)
             if client is None:
                 return False
             self.put_client(replace(client, registration=secrets.token_urlsafe(8)))
@@ -289,15 +244,17 @@ class State:
         )
         return issued
 
-    def _forget(self, client_id: str) -> bool:
-        client = self._clients.pop(client_id, None)
-        if client is None:
-            return False
-        del self._by_registration[client.registration]
+    def _owner(self, jti: str) -> Client | Family | None:
+        """What stands behind a token: its client's registration, or a user's grant."""
+        grant = grant_of(jti)
+        return self.registry.of_registration(grant) or self.families.get(grant)
+
+    def _let_go(self, client_id: str) -> bool:
+        """End what was granted in users' names to a client; whether there is such a client."""
         self.devices.drop_client(client_id)
         for family in self.families.of_client(client_id):
             self.families.kill(family)
-        return True
+        return self.registry.client(client_id) is not None
 
     def _tell(self, jti: str | None, client_id: str) -> None:
         self.note("token.revoked", client_id=client_id, jti=jti)

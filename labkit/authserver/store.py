@@ -8,7 +8,7 @@ import contextlib
 import json
 import os
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -75,7 +75,7 @@ class SqliteJournal(Journal):
             return connection.execute(statement, values).fetchall()
 
     @contextlib.contextmanager
-    def _connection(self) -> Any:
+    def _connection(self) -> Iterator[sqlite3.Connection]:
         try:
             with contextlib.closing(sqlite3.connect(self._path, timeout=10.0)) as connection, connection:
                 yield connection

@@ -1,4 +1,4 @@
-"""A limit on guessing: so many failures at once, then one each so many seconds.  Spec: RFC 6749 §2.3.1, §10.10."""
+"""A limit on guessing: so many failures at once, then one each so many seconds.  Spec: RFC 6749 §2.3.1."""
 
 import threading
 from collections import OrderedDict
@@ -34,14 +34,25 @@ class Throttle:
     def failed(self, key: Hashable) -> None:
         """Count a failure."""
         with self._lock:
-            now = self._now()
-            self._free_at[key] = max(self._free_at.get(key, now), now) + self._every
-            self._free_at.move_to_end(key)
-            if len(self._free_at) > _MOST_KEYS:
-                self._free_at.popitem(last=False)
+            self._count(key)
+
+    def attempt(self, key: Hashable) -> float:
+        """Like ``wait``, and count a failure in advance if the answer is 0: a crowd gains nothing."""
+        with self._lock:
+            wait = self.wait(key)
+            if not wait:
+                self._count(key)
+            return wait
 
     def forgive(self, key: Hashable) -> None:
-        """Take back one failure: an attempt is counted before it is looked at, so that a crowd gains nothing."""
+        """Take back one failure that was counted in advance."""
         with self._lock:
             if key in self._free_at:
                 self._free_at[key] -= self._every
+
+    def _count(self, key: Hashable) -> None:
+        now = self._now()
+        self._free_at[key] = max(self._free_at.get(key, now), now) + self._every
+        self._free_at.move_to_end(key)
+        if len(self._free_at) > _MOST_KEYS:
+            self._free_at.popitem(last=False)
