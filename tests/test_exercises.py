@@ -22,6 +22,7 @@ from labkit.exercises import (
     Wrong,
     ____,
     cannot_tell,
+    exercise,
     has_blank,
     lessons,
     not_yet,
@@ -182,10 +183,8 @@ def test_the_code_for_the_chat_says_which_lesson_and_how_many() -> None:
 
 # --- the kit itself -----------------------------------------------------------------------------------------
 
-toy = Lesson("99", "toys")
 
-
-@toy.exercise(
+@exercise(
     question="Return twice the number.",
     cell="def twice(n):\n    return ____\n\n\nex.twice.check(twice)",
     solution="def twice(n):\n    return 2 * n\n\n\nex.twice.check(twice)",
@@ -199,9 +198,12 @@ def twice(answer: Any) -> Result:
     return not_yet("try it with 3.")
 
 
-@toy.exercise(question="?", cell="", solution="", wrong=(), hints=("a", "b", "c"), why="w")
+@exercise(question="?", cell="", solution="", wrong=(), hints=("a", "b", "c"), why="w")
 def live(answer: Any, lab: Any) -> Result:
     return right() if answer == lab.audience else cannot_tell("no idea")
+
+
+toy = Lesson("99", "toys", twice, live)
 
 
 def test_four_outcomes(shared_lab: Lab) -> None:
@@ -227,14 +229,14 @@ def test_a_result_shows_as_text() -> None:
 
 
 def test_three_hints_then_the_solution() -> None:
-    exercise = Exercise("99", "twice", lambda answer: right(), twice.declared)
-    shown = [exercise.hint() for _ in range(4)]
+    fresh = Exercise("twice", lambda answer: right(), twice.declared)
+    shown = [fresh.hint() for _ in range(4)]
     assert [text.split("\n")[0] for text in shown] == [
         "Hint 1 of 3: think", "Hint 2 of 3: of adding", "Hint 3 of 3: n to n", "Hint 3 of 3: n to n"
     ]  # fmt: skip
     assert "ex.twice.solution()" in shown[2]
-    assert "return 2 * n" in exercise.solution()
-    assert "Why: two times." in exercise.solution()
+    assert "return 2 * n" in fresh.solution()
+    assert "Why: two times." in fresh.solution()
 
 
 def test_a_lesson_offers_its_exercises_to_the_tab_key() -> None:
@@ -282,7 +284,7 @@ def test_nothing_hypothesis_finds_makes_a_check_raise(answer: Any) -> None:
 
 def quiz_of_one_letter() -> Quiz:
     question = Question("?", (Choice("x", "mixed up"), Choice("y", "because", right=True), Choice("z", "no")))
-    return Quiz("99", (question, question, question))
+    return Quiz(question, question, question)
 
 
 @pytest.mark.parametrize(

@@ -14,19 +14,21 @@ For learners, in a notebook::
 A check never raises and sends nothing anywhere.  What is done is remembered in one local file that may be
 deleted (:mod:`labkit.exercises.progress`).
 
-For authors: one module per notebook, ``lessonNN.py``, holds ``ex = Lesson("NN", …)`` and declares each
-exercise with :meth:`Lesson.exercise` around its judge.  A judge returns :func:`right`, :func:`not_yet` or
-:func:`cannot_tell`, and calls the learner's functions through :func:`try_answer`.
+For authors: one module or package per notebook, ``lessonNN``.  It declares each exercise with
+:func:`exercise` around its judge, and holds them as ``ex = Lesson("NN", title, first, second, Quiz(…))``.
+A judge returns :func:`right`, :func:`not_yet` or :func:`cannot_tell`, and calls the learner's functions
+through :func:`try_answer`.
 """
 
 from labkit.exercises.blank import ____, has_blank
-from labkit.exercises.exercise import Exercise, Wrong, try_answer
 from labkit.exercises.lesson import Lesson, lessons, status
 from labkit.exercises.outcome import Outcome, Result, cannot_tell, not_yet, right
 from labkit.exercises.progress import progress
 from labkit.exercises.quiz import Choice, Question, Quiz
+from labkit.exercises.task import AnswerFailed, Exercise, Wrong, exercise, try_answer
 
 __all__ = [
+    "AnswerFailed",
     "Choice",
     "Exercise",
     "Lesson",
@@ -37,6 +39,7 @@ __all__ = [
     "Wrong",
     "____",
     "cannot_tell",
+    "exercise",
     "has_blank",
     "lessons",
     "not_yet",

@@ -2,11 +2,9 @@
 
 import importlib
 import pkgutil
-from collections.abc import Callable
 
-from labkit.exercises.exercise import Declaration, Exercise, Judge, Note, Task, Wrong
 from labkit.exercises.progress import progress
-from labkit.exercises.quiz import Question, Quiz
+from labkit.exercises.task import Note, Task
 
 __all__ = ["Lesson", "lessons", "status"]
 
@@ -17,52 +15,15 @@ class Lesson:
     Args:
         number: the number of the notebook, for example ``"01"``.
         title: what the notebook is about, in a few words.
+        tasks: its exercises in their order, the quiz last.
     """
 
-    def __init__(self, number: str, title: str) -> None:
+    def __init__(self, number: str, title: str, *tasks: Task) -> None:
         self.number = number
         self.title = title
-        self.tasks: dict[str, Task] = {}
-
-    def exercise(
-        self,
-        *,
-        question: str,
-        cell: str,
-        solution: str,
-        wrong: tuple[Wrong, ...],
-        hints: tuple[str, str, str],
-        why: str,
-        given: str = "",
-    ) -> Callable[[Judge], Exercise]:
-        """Declare an exercise: the decorated function is its judge, and its name the exercise's.
-
-        Args:
-            question: one or two sentences; they stand word for word in the notebook above the cell.
-            cell: the cell with blanks, without its import line; its last line is the check.
-            solution: the same cell, filled in.
-            wrong: at least three wrong answers with a piece of the text that each must get.
-            hints: three, growing: what to think of, where to look, nearly the answer.
-            why: the reason, shown with the right answer and with the solution.
-            given: code for what earlier cells of the notebook set up, used by tests only.
-        """
-        declared = Declaration(
-            question=question, cell=cell, solution=solution, wrong=wrong, hints=hints, why=why, given=given
-        )
-
-        def declare(judge: Judge) -> Exercise:
-            exercise = Exercise(self.number, judge.__name__, judge, declared)
-            self.tasks[exercise.name] = exercise
-            return exercise
-
-        return declare
-
-    def ask(self, *questions: Question) -> Quiz:
-        """Declare the quiz: three questions."""
-        first, second, third = questions
-        quiz = Quiz(self.number, (first, second, third))
-        self.tasks[quiz.name] = quiz
-        return quiz
+        self.tasks: dict[str, Task] = {task.name: task for task in tasks}
+        for task in tasks:
+            task.lesson = number
 
     def status(self) -> Note:
         """What is done in this lesson, and a short code for the chat that says no more than that."""

@@ -14,7 +14,7 @@ from labkit.exercises.blank import has_blank
 from labkit.exercises.outcome import Outcome, Result, cannot_tell, not_attempted, not_yet, wrap
 from labkit.exercises.progress import progress
 
-__all__ = ["AnswerFailed", "Exercise", "Judge", "Note", "Task", "Wrong", "try_answer"]
+__all__ = ["AnswerFailed", "Exercise", "Judge", "Note", "Task", "Wrong", "exercise", "try_answer"]
 
 #: Judges an answer; takes the answer, or the answer and the running lab.
 Judge = Callable[..., Result]
@@ -77,7 +77,7 @@ class Task(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Declaration:
-    """What the author of an exercise writes down; see :meth:`labkit.exercises.lesson.Lesson.exercise`."""
+    """What the author of an exercise writes down; see :func:`exercise`."""
 
     question: str
     cell: str
@@ -91,8 +91,9 @@ class Declaration:
 class Exercise:
     """One exercise of a lesson: ``check(answer)``, ``hint()`` and ``solution()`` are all a learner needs."""
 
-    def __init__(self, lesson: str, name: str, judge: Judge, declared: Declaration) -> None:
-        self.lesson = lesson
+    lesson = "00"  # the lesson that takes it in writes its number here
+
+    def __init__(self, name: str, judge: Judge, declared: Declaration) -> None:
         self.name = name
         self.declared = declared
         self._judge = judge
@@ -176,6 +177,33 @@ class Exercise:
             f"Exercise {self.name} ({state})\n{self.question}\n"
             f"ex.{self.name}.check(…)  ex.{self.name}.hint()  ex.{self.name}.solution()"
         )
+
+
+def exercise(
+    *,
+    question: str,
+    cell: str,
+    solution: str,
+    wrong: tuple[Wrong, ...],
+    hints: tuple[str, str, str],
+    why: str,
+    given: str = "",
+) -> Callable[[Judge], Exercise]:
+    """Declare an exercise: the decorated function is its judge, and its name the exercise's.
+
+    Args:
+        question: one or two sentences; they stand word for word in the notebook above the cell.
+        cell: the cell with blanks, without its import line; its last line is the check.
+        solution: the same cell, filled in.
+        wrong: at least three wrong answers with a piece of the text that each must get.
+        hints: three, growing: what to think of, where to look, nearly the answer.
+        why: the reason, shown with the right answer and with the solution.
+        given: code for what earlier cells of the notebook set up, used by tests only.
+    """
+    declared = Declaration(
+        question=question, cell=cell, solution=solution, wrong=wrong, hints=hints, why=why, given=given
+    )
+    return lambda judge: Exercise(judge.__name__, judge, declared)
 
 
 def _cell(lesson: str, body: str) -> str:

@@ -1,0 +1,205 @@
+"""Ask for a token with the right form, and wait for a person without asking too often."""
+
+import base64
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+
+from labkit.exercises import Result, Wrong, cannot_tell, exercise, not_yet, right, try_answer
+
+__all__ = ["ask", "next_wait"]
+
+DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
+TOPIC = "devices/thermostat-1/temperature"
+
+
+def _refused(error: str, form: Mapping[Any, Any]) -> str:
+    """What to say about an error answer to the learner's form."""
+    scope = str(form.get("scope", ""))
+    if error == "unsupported_grant_type":
+        return (
+            f"the server answers {error}: it does not offer {form.get('grant_type')!r}. Which grant is for a "
+            "device that asks in its own name?"
+        )
+    if error == "unauthorized_client":
+        return f"the server answers {error}: this device is not registered for that grant."
+    if error == "invalid_scope" and ("," in scope or ";" in scope):
+        return f"the server answers {error}: scopes are separated by one space, and by nothing else."
+    if error == "invalid_scope" and not scope.startswith("mqtt."):
+        return f"the server answers {error}: the names of scopes here begin with mqtt., not with a topic."
+    return f"the server answers {error}: compare your form with the one in the cell above."
+
+
+def _scope(token: str) -> str:
+    part = token.split(".")[1]
+    return str(json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))).get("scope", ""))
+
+
+@exercise(
+    question=(
+        "Fill in the form so that the token is good for two things only: to connect, and to publish to "
+        f"`{TOPIC}`."
+    ),
+    cell="""
+form = {
+    "grant_type": ____,
+    "scope": ____,
+}
+ex.ask.check(form, lab)
+""",
+    solution=f"""
+form = {{
+    "grant_type": "client_credentials",
+    "scope": "mqtt.connect mqtt.publish:{TOPIC}",
+}}
+ex.ask.check(form, lab)
+""",
+    wrong=(
+        Wrong(
+            says="it does not offer 'password'",
+            answer={"grant_type": "password", "scope": "mqtt.connect"},
+        ),
+        Wrong(says="holds every right", answer={"grant_type": "client_credentials"}),
+        Wrong(
+            says="without mqtt.connect",
+            answer={"grant_type": "client_credentials", "scope": f"mqtt.publish:{TOPIC}"},
+        ),
+        Wrong(
+            says="separated by one space",
+            answer={"grant_type": "client_credentials", "scope": f"mqtt.connect,mqtt.publish:{TOPIC}"},
+        ),
+        Wrong(
+            says="begin with mqtt.",
+            answer={"grant_type": "client_credentials", "scope": TOPIC},
+        ),
+        Wrong(
+            says="more than you were asked for",
+            answer={"grant_type": "client_credentials", "scope": "mqtt.connect mqtt.publish:devices/#"},
+        ),
+        Wrong(
+            says="nothing can be published",
+            answer={"grant_type": "client_credentials", "scope": "mqtt.connect"},
+        ),
+        Wrong(says="a dict with two entries", answer="client_credentials"),
+    ),
+    hints=(
+        "The grant is the one you have just used. Which scopes did the answer list?",
+        "Scopes are names: mqtt.connect lets a device connect, mqtt.publish: and a topic lets it publish.",
+        f'Two scopes, one space between them: "mqtt.connect mqtt.publish:" and then {TOPIC}.',
+    ),
+    why=(
+        "a token should allow what the next task needs, and no more: whoever steals this one can publish one "
+        "temperature, for five minutes."
+    ),
+    given="thermostat = lab.register('thermostat-1')",
+)
+def ask(answer: Any, lab: Any) -> Result:
+    if type(answer) is not dict or not all(isinstance(value, str) for value in answer.values()):
+        return not_yet("the form is a dict with two entries, and both values are text.")
+    client = lab.register("check-ask", publish=["devices/#"])
+    reply = httpx.post(lab.token_endpoint, data=answer, auth=(client.client_id, client.client_secret))
+    if reply.status_code != 200:
+        return not_yet(_refused(reply.json().get("error", "an error"), answer))
+    scopes = set(_scope(reply.json()["access_token"]).split(" "))
+    wanted = {"mqtt.connect", f"mqtt.publish:{TOPIC}"}
+    if scopes == wanted:
+        return right(f"the server gave a token for {' and '.join(sorted(scopes))}, and nothing else.")
+    if "scope" not in answer:
+        return not_yet("a request without scope gets a token that holds every right of the device.")
+    if "mqtt.connect" not in scopes:
+        return not_yet("without mqtt.connect the broker does not even let the device in.")
+    if scopes == {"mqtt.connect"}:
+        return not_yet("this token connects, but nothing can be published with it.")
+    extra = ", ".join(sorted(scopes - wanted)) or "another topic"
+    return not_yet(f"this token allows {extra}: more than you were asked for, or something else.")
+
+
+@exercise(
+    question=(
+        "Complete the function: it takes the error code of the answer and the interval so far (seconds), and "
+        "returns how long to wait before the next try, or None to stop."
+    ),
+    cell="""
+def next_wait(error, interval):
+    if error == "authorization_pending":
+        return interval
+    if error == ____:
+        return ____
+    return None
+
+
+ex.next_wait.check(next_wait, lab)
+""",
+    solution="""
+def next_wait(error, interval):
+    if error == "authorization_pending":
+        return interval
+    if error == "slow_down":
+        return interval + 5
+    return None
+
+
+ex.next_wait.check(next_wait, lab)
+""",
+    wrong=(
+        Wrong(says="not faster than it was told", answer=lambda error, interval: 0),
+        Wrong(says="5 seconds longer", answer=lambda error, interval: interval),
+        Wrong(
+            says="gives up on slow_down",
+            answer=lambda error, interval: interval if error == "authorization_pending" else None,
+        ),
+        Wrong(
+            says="asks for ever",
+            answer=lambda error, interval: interval if error == "authorization_pending" else interval + 5,
+        ),
+        Wrong(says="gives up while the owner", answer=lambda error, interval: None),
+        Wrong(says="hand over the function itself", answer=10),
+    ),
+    hints=(
+        "The server tells a client that polls too fast so. RFC 8628 §3.5 has a word for it.",
+        "The word is slow_down, and it asks for a longer interval from now on.",
+        'slow_down adds 5 seconds: if error == "slow_down": return interval + 5.',
+    ),
+    why=(
+        "a fleet that polls as fast as it can takes the server down. Two codes mean: go on; every other code "
+        "means: stop (RFC 8628 §3.5)."
+    ),
+)
+def next_wait(answer: Any, lab: Any) -> Result:
+    if not callable(answer):
+        return not_yet("hand over the function itself, without calling it: check(next_wait, lab).")
+    lab.register("check-camera", grants=(DEVICE_CODE,), auth="none")
+    started = httpx.post(
+        lab.authserver.device_authorization_endpoint, data={"client_id": "check-camera"}
+    ).json()
+    form = {"grant_type": DEVICE_CODE, "client_id": "check-camera", "device_code": started["device_code"]}
+
+    def error_now() -> str:
+        return str(httpx.post(lab.token_endpoint, data=form).json().get("error"))
+
+    interval = started.get("interval", 5)
+    said = error_now()
+    if said != "authorization_pending":
+        return cannot_tell(f"the server answers {said} at the first try. Run the set-up cell again.")
+    wait = try_answer(answer, said, interval)
+    if wait is None:
+        return not_yet(f"the server says {said}, and your device gives up while the owner looks for a phone.")
+    if type(wait) not in (int, float) or wait < interval:
+        return not_yet(f"after {said} it wants to wait {wait!r}: not faster than it was told, {interval} s.")
+    said = error_now()  # at once, and so too fast
+    slower = try_answer(answer, said, interval)
+    if slower is None:
+        return not_yet(f"your device gives up on {said}, though the owner can still say yes.")
+    if slower != interval + 5:
+        return not_yet(f"the server says {said}: from now on wait 5 seconds longer, not {slower!r} s in all.")
+    lab.authserver.deny(started["user_code"])
+    lab.clock.advance(seconds=2 * interval + 5)
+    said = error_now()
+    if (
+        try_answer(answer, said, slower) is not None
+        or try_answer(answer, "expired_token", slower) is not None
+    ):
+        return not_yet(f"the owner said no, the server says {said}, and your device asks for ever.")
+    return right(f"it waited {wait} s, then {slower} s, and stopped at {said}.")
