@@ -1,7 +1,7 @@
 """Read one packet field by field: the four data types of MQTT, each with its rule.
 
-The parser walks a packet with a :class:`Cursor`; ``dissect`` walks it with one that remembers where each field
-lay.  So the layout of a packet is written down once, in ``parse``.
+The parser walks a packet with a :class:`Cursor`; ``dissect`` walks it with one that remembers where each
+field lay.  So the layout of a packet is written down once, in ``parse``.
 """
 
 from labkit.errors import MalformedPacket

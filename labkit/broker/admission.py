@@ -1,0 +1,145 @@
+"""Who gets in: from a CONNECT to a verdict, before anything of the broker is touched.
+
+The order is the point.  Version, client identifier, carrier, token (which binds the client identifier), will:
+each can say no, and until all have said yes, no session, subscription, will or retained message has been
+looked at.
+"""
+
+import base64
+import binascii
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeAlias
+
+from labkit.errors import TokenRejected
+from labkit.tokens import AccessToken
+from labkit.topics import Permissions, valid_topic
+from labkit.wire import Connect, Will
+
+__all__ = ["Admitted", "Carrier", "Presented", "Refused", "Validator", "decide", "examine"]
+
+#: The field of CONNECT that carries the token.
+Carrier: TypeAlias = Literal["username", "password"]
+
+
+class Validator(Protocol):
+    """What the gate asks about tokens: a TokenValidator, an IntrospectionClient, or your own."""
+
+    def validate(self, token: str, *, client_id: str | None = None) -> AccessToken:
+        """The facts in a good token; raises :class:`TokenRejected` for a bad one."""
+        ...
+
+    def ready_for(self, token: str) -> bool:
+        """Whether ``validate`` can answer at once, without the network."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """No: what CONNACK says (§3.2.2.3), and the reason, for the record."""
+
+    return_code: int
+    reason: str
+    carrier: Carrier | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admitted:
+    """Yes: what stays known of the CONNECT and its token.  The token's text does not."""
+
+    client_id: str
+    clean_session: bool
+    keep_alive: int
+    will: Will | None
+    token: AccessToken
+    permissions: Permissions
+    carrier: Carrier
+
+
+class Presented:
+    """A CONNECT that may be asked about: its token, and where it was found."""
+
+    __slots__ = ("carrier", "connect", "token")
+
+    def __init__(self, connect: Connect, token: str, carrier: Carrier) -> None:
+        self.connect = connect
+        self.token = token
+        self.carrier = carrier
+
+
+def examine(connect: Connect) -> Presented | Refused:
+    """Everything that can be said without the token."""
+    if connect.protocol_level != 4:
+        return Refused(return_code=1, reason="version")  # [MQTT-3.1.2-2]
+    # An empty identifier asks the server to make one up (§3.1.3.1), but a token is bound to one: so none.
+    # With / + # it could not be put into a topic filter, and control characters have no business in a log.
+    if not connect.client_id:
+        return Refused(return_code=2, reason="client-id-empty")
+    if any(c in "/+#" or c < " " or "\x7f" <= c < "\xa0" for c in connect.client_id):
+        return Refused(return_code=2, reason="client-id-characters")
+    return _carried(connect)
+
+
+def decide(presented: Presented, validator: Validator) -> Admitted | Refused:
+    """Ask the validator, then check what the token allows.  May wait for the network; never raises."""
+    connect, carrier = presented.connect, presented.carrier
+    try:
+        token = validator.validate(presented.token, client_id=connect.client_id)
+        permissions = token.permissions
+    except TokenRejected as refusal:
+        return Refused(return_code=refusal.return_code, reason=refusal.reason, carrier=carrier)
+    except Exception:  # a fault of ours, or of a validator that is not: the door stays shut
+        return Refused(return_code=3, reason="validator-failed", carrier=carrier)
+    if token.client_id != connect.client_id:  # the validator has said so; here it costs nothing to be sure
+        return Refused(return_code=5, reason="client-id", carrier=carrier)
+    if connect.will is not None and not _may_will(connect.will, permissions):
+        return Refused(return_code=5, reason="will-topic", carrier=carrier)
+    return Admitted(
+        client_id=connect.client_id,
+        clean_session=connect.clean_session,
+        keep_alive=connect.keep_alive,
+        will=connect.will,
+        token=token,
+        permissions=permissions,
+        carrier=carrier,
+    )
+
+
+def _may_will(will: Will, permissions: Permissions) -> bool:
+    return valid_topic(will.topic) and not will.topic.startswith("$") and permissions.may_publish(will.topic)
+
+
+def _carried(connect: Connect) -> Presented | Refused:
+    """Find the one token of a CONNECT.
+
+    A JWT is one wherever it stands; next to it, the other field is a label or a placeholder.  Without a JWT
+    there may be an opaque token, which looks like nothing: the password, or the user name when there is no
+    password.
+
+    Spec: RFC 6750 §2 (one token, one way of sending it).
+    """
+    username, password = connect.username or "", connect.password or b""
+    in_username, in_password = _is_jwt(username.encode()), _is_jwt(password)
+    if in_username and in_password:
+        return Refused(return_code=4, reason="ambiguous")
+    if in_username or not password:
+        if not username:
+            return Refused(return_code=4, reason="no-token")
+        return Presented(connect, username, "username")
+    try:
+        return Presented(connect, password.decode("ascii"), "password")
+    except UnicodeDecodeError:  # no token of any kind has such characters: RFC 6749 §A.12
+        return Refused(return_code=4, reason="malformed", carrier="password")
+
+
+def _is_jwt(field: bytes) -> bool:
+    """Whether this is meant to be a JWT, however broken: its first segment starts a JSON object."""
+    if field.startswith(b"eyJ"):  # {" in base64url
+        return True
+    if field.count(b".") not in (2, 4):  # a JWS has three segments, a JWE five
+        return False
+    first = field.partition(b".")[0][:8]
+    try:
+        start = base64.urlsafe_b64decode(first + b"=" * (-len(first) % 4))
+    except (binascii.Error, ValueError):
+        return False
+    return start.lstrip(b" \t\r\n").startswith(b"{")

@@ -1,0 +1,173 @@
+"""The broker as a service: a relying party that lets devices in by access token."""
+
+import asyncio
+import contextlib
+import threading
+from dataclasses import dataclass
+
+from labkit.broker.admission import Carrier, Validator
+from labkit.broker.connection import Connection
+from labkit.broker.gate import Gate
+from labkit.broker.inner import InnerBroker, State
+from labkit.broker.limits import Limits
+from labkit.clock import Clock
+from labkit.errors import ServiceFailed
+from labkit.record import Record
+from labkit.service import Endpoint, Service, is_loopback, listening_socket
+
+__all__ = ["Broker", "Client"]
+
+_SHUTDOWN = 2.0  # seconds for amqtt to stop
+_MAX_REVOKED = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """A connected client, as :attr:`Broker.connections` shows it; ``expires_at`` in Unix seconds."""
+
+    client_id: str
+    jti: str
+    expires_at: float
+    carrier: Carrier
+    peer: tuple[str, int]
+
+
+class Broker(Service):
+    """An MQTT 3.1.1 broker (amqtt behind a gate) that takes access tokens.
+
+    Sessions, subscriptions and retained messages outlive ``stop`` and ``start`` of the same object.
+
+    Args:
+        validator: says whether a token is good: a TokenValidator or an IntrospectionClient.
+        clock: the time by which tokens expire; keep alive and time-outs run in real time.
+        record: where accepted, refused, expired and closed connections are written down.
+        host: a loopback address.  Tokens in clear go nowhere else (RFC 6750 §5.3).
+        port: TCP port; 0 takes a free one, and keeps it over a restart.
+        limits: what one client, or all of them, may take.
+        leeway: seconds that a connection may outlive its token.
+
+    Raises:
+        ServiceFailed: ``host`` is not a loopback address.
+    """
+
+    name = "broker"
+
+    def __init__(
+        self,
+        *,
+        validator: Validator,
+        clock: Clock,
+        record: Record,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        limits: Limits | None = None,
+        leeway: float = 0,
+    ) -> None:
+        super().__init__()
+        if not is_loopback(host):
+            raise ServiceFailed(f"plain MQTT would carry tokens in clear to {host}: listen on 127.0.0.1")
+        self.limits = limits or Limits()
+        self._validator = validator
+        self._clock = clock
+        self._record = record
+        self._host = host
+        self._port = port
+        self._leeway = leeway
+        self._inner: InnerBroker | None = None
+        self._gate_keeper: Gate | None = None
+        self._server: asyncio.Server | None = None
+        self._kept: State | None = None
+        self._revoked: set[str] = set()
+
+    @property
+    def mqtt(self) -> Endpoint:
+        """Where devices connect.
+
+        Raises:
+            ServiceFailed: not known before the first start.
+        """
+        if not self._port:
+            raise ServiceFailed("the broker has no port yet: start it first")
+        return Endpoint(scheme="mqtt", host=self._host, port=self._port)
+
+    @property
+    def connections(self) -> list[Client]:
+        """Who is connected now, in the order of admission."""
+        gate = self._gate_keeper
+        return [] if gate is None else [_client(connection) for connection in list(gate.live.values())]
+
+    def disconnect(self, client_id: str) -> bool:
+        """Close the connection of ``client_id`` and return when it is closed; whether there was one."""
+        return self._close_one(client_id, None, "disconnected", "disconnected")
+
+    def revoked(self, jti: str | None, client_id: str) -> None:
+        """A token (``None``: every token of the client) is good no more: close its connection at once.
+
+        The token with that ``jti`` is not let in again.  May be called from any thread, running or not.
+        """
+        if jti is not None:
+            if len(self._revoked) >= _MAX_REVOKED:
+                self._revoked.pop()
+            self._revoked.add(jti)
+        self._close_one(client_id, jti, "revoked", "token.revoked")
+
+    def _close_one(self, client_id: str, jti: str | None, reason: str, kind: str) -> bool:
+        gate = self._gate_keeper
+        connection = gate.live.get(client_id) if gate is not None else None
+        if gate is None or connection is None or connection.guest is None:
+            return False
+        if jti is not None and connection.guest.token.jti != jti:
+            return False
+        closed = gate.end_from_outside(connection, reason, kind)
+        if closed is not None and threading.current_thread() is not self._thread:
+            with contextlib.suppress(TimeoutError):
+                closed.result(10)
+        return True
+
+    async def _open(self) -> None:
+        sock = listening_socket(self._host, self._port)
+        self._port = sock.getsockname()[1]
+        try:
+            inner = InnerBroker(limits=self.limits, record=self._record)
+            await inner.start()
+            if self._kept is not None:
+                inner.take_over(self._kept)
+            gate = Gate(
+                validator=self._validator,
+                inner=inner,
+                clock=self._clock,
+                record=self._record,
+                limits=self.limits,
+                leeway=self._leeway,
+                revoked=self._revoked,
+            )
+            loop = asyncio.get_running_loop()
+            self._server = await loop.create_server(lambda: Connection(gate, loop), sock=sock, backlog=1024)
+        except BaseException:
+            sock.close()
+            raise
+        self._inner, self._gate_keeper = inner, gate
+
+    async def _close(self) -> None:
+        server, gate, inner = self._server, self._gate_keeper, self._inner
+        assert server is not None
+        assert gate is not None
+        assert inner is not None
+        server.close()
+        await gate.close()
+        self._gate_keeper = None
+        self._kept = inner.give_away()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(inner.shutdown(), _SHUTDOWN)
+
+
+def _client(connection: Connection) -> Client:
+    guest = connection.guest
+    assert guest is not None
+    return Client(
+        client_id=guest.client_id,
+        jti=guest.token.jti,
+        expires_at=guest.token.expires_at,
+        carrier=guest.carrier,
+        peer=connection.peer,
+    )

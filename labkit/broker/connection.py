@@ -1,0 +1,273 @@
+"""One socket: whole packets in, bytes out, deadlines, and an orderly end.
+
+::
+
+    arrived ──CONNECT──▶ deciding ──yes──▶ admitted ──▶ ended
+       │                    │no
+       └──────malformed─────┴──▶ leaving: the refusal is on its way, nothing more is read (§3.1.4)
+"""
+
+import asyncio
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Any, cast
+
+from labkit.broker.admission import Admitted
+from labkit.wire import Framer, Packet, parse
+
+if TYPE_CHECKING:
+    from labkit.broker.gate import Gate
+
+__all__ = ["Connection", "State"]
+
+#: Seconds for the other side to take what was sent before the socket is cut.
+_LINGER = 1.0
+#: Unread input above which the socket is no longer read, in bytes.
+_READ_AHEAD = 65_536
+#: Unsent output above which no more is produced, in bytes.
+_WRITE_AHEAD = 262_144
+#: How many packets of one client are read before the others get a turn.
+_TURN = 32
+
+
+class State(Enum):
+    """How far a connection has come."""
+
+    ARRIVED = auto()
+    DECIDING = auto()
+    ADMITTED = auto()
+    LEAVING = auto()
+
+
+class Connection(asyncio.Protocol):
+    """The gate's side of one TCP connection.  Everything runs on the broker's loop."""
+
+    __slots__ = (
+        "_clock",
+        "_eof",
+        "_gate",
+        "_last_packet",
+        "_loop",
+        "_lost",
+        "_patience",
+        "_paused",
+        "_stall",
+        "_taken",
+        "_transport",
+        "_waiter",
+        "framer",
+        "guest",
+        "on_writable",
+        "peer",
+        "reason",
+        "state",
+        "task",
+        "timer",
+        "writable",
+    )
+
+    def __init__(self, gate: "Gate", loop: asyncio.AbstractEventLoop) -> None:
+        self._gate = gate
+        self._loop = loop
+        self._transport: asyncio.Transport | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._lost: asyncio.Future[None] | None = None
+        self._clock: asyncio.TimerHandle | None = None  # CONNECT time-out, then keep alive, then linger
+        self._stall: asyncio.TimerHandle | None = None  # a packet that does not end
+        self._patience: asyncio.TimerHandle | None = None  # a client that does not read
+        self._eof = False
+        self._paused = False
+        self._last_packet = 0.0
+        self._taken = 0
+        self.framer = Framer(gate.limits.max_packet)
+        self.state = State.ARRIVED
+        self.writable = True
+        self.on_writable: Any = None
+        self.peer: tuple[str, int] = ("", 0)
+        self.guest: Admitted | None = None  # set at admission, with the next two
+        self.task: asyncio.Task[None] | None = None
+        self.timer: Any = None
+        self.reason: str | None = None  # why it ends; the first reason stays
+
+    # What asyncio calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self.peer = (transport.get_extra_info("peername") or ("", 0))[:2]
+        self._clock = self._loop.call_later(self._gate.limits.connect_timeout, self._gate.too_slow, self)
+        self._gate.arrived(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self.state is State.LEAVING:
+            return  # [MQTT-3.1.4-5]
+        self.framer.feed(data)
+        if self.state is State.ARRIVED:
+            self._gate.knock(self)
+        elif self.state is State.ADMITTED:
+            self._wake()
+        if self.framer.buffered > _READ_AHEAD + self.framer.limit and not self._paused:
+            self.pause()
+
+    def eof_received(self) -> bool:
+        self._eof = True
+        if self.state is State.ADMITTED:
+            self._wake()
+            return True  # packets that came before the end still count
+        return False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._eof = True
+        self._transport = None
+        for timer in (self._clock, self._stall, self._patience):
+            if timer is not None:
+                timer.cancel()
+        if self._lost is not None and not self._lost.done():
+            self._lost.set_result(None)
+        self._wake()
+        self._gate.gone(self)
+
+    def pause_writing(self) -> None:
+        self.writable = False
+        limit = self._gate.limits.packet_timeout
+        self._patience = self._loop.call_later(limit, self.end, "not-reading")
+
+    def resume_writing(self) -> None:
+        self.writable = True
+        if self._patience is not None:
+            self._patience.cancel()
+        if self.on_writable is not None:
+            self.on_writable()
+        self._wake()
+
+    # What the gate calls before admission.
+
+    def pause(self) -> None:
+        """Read no more for now."""
+        if self._transport is not None and not self._paused and not self._transport.is_closing():
+            self._transport.pause_reading()
+            self._paused = True
+
+    def admit(self, guest: Admitted) -> None:
+        """From now on there is a client."""
+        self.guest = guest
+        self.state = State.ADMITTED
+        if self._clock is not None:
+            self._clock.cancel()
+            self._clock = None
+        self._last_packet = self._loop.time()
+        if self._transport is not None:
+            self._transport.set_write_buffer_limits(high=_WRITE_AHEAD)
+        if guest.keep_alive:
+            self._clock = self._loop.call_later(1.5 * guest.keep_alive, self._check_keep_alive)
+
+    def leave(self, last_words: bytes = b"") -> None:
+        """Say ``last_words``, then nothing; hear nothing; cut the line when the other side does not.
+
+        Closing a socket with unread input would reset it, and the client might never see the answer.
+        """
+        if self._transport is None or self.state is State.LEAVING:
+            return
+        self.state = State.LEAVING
+        self.framer.take_all()
+        if self._eof or self._transport.is_closing():
+            if last_words:
+                self._transport.write(last_words)
+            self._transport.close()
+            return
+        if last_words:
+            self._transport.write(last_words)
+        self._transport.write_eof()
+        self._resume()
+        if self._clock is not None:
+            self._clock.cancel()
+        self._clock = self._loop.call_later(_LINGER, self.abort)
+
+    def abort(self) -> None:
+        """Cut the line."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    # What the conversation uses after admission.
+
+    async def receive(self) -> Packet | None:
+        """The client's next packet, or ``None`` when the connection is over.
+
+        Raises:
+            MalformedPacket: what came is no packet that MQTT allows.
+        """
+        while self.reason is None:
+            if self.writable:  # whoever does not read our answers need not send more questions
+                raw = self.framer.next_packet()
+                if raw is not None:
+                    self._last_packet = self._loop.time()
+                    self._taken += 1
+                    if not self._taken % _TURN:
+                        await asyncio.sleep(0)
+                        if self.reason is not None:
+                            return None
+                    return parse(raw)
+                if self._eof:
+                    return None
+                if self.framer.buffered and self._stall is None:
+                    self._watch_packet()
+                self._resume()
+            elif self._transport is None:
+                return None
+            self._waiter = self._loop.create_future()
+            await self._waiter
+        return None
+
+    def send(self, data: bytes) -> None:
+        """Hand ``data`` to the socket, if it is still there."""
+        if self._transport is not None and self.reason is None:
+            self._transport.write(data)
+
+    def end(self, reason: str) -> None:
+        """Be over, for ``reason``: from this moment no packet is read and none is sent."""
+        if self.reason is None:
+            self.reason = reason
+            self._wake()
+
+    async def closed(self) -> None:
+        """Close the socket and wait until it is."""
+        transport = self._transport
+        if transport is None:
+            return
+        self._lost = self._loop.create_future()
+        transport.close()
+        if self._stall is not None:
+            self._stall.cancel()
+        if transport.get_write_buffer_size():
+            self._stall = self._loop.call_later(_LINGER, transport.abort)
+        await self._lost
+
+    # Inside.
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _resume(self) -> None:
+        if self._paused and self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+            self._paused = False
+
+    def _check_keep_alive(self) -> None:
+        """One timer a connection, looked at when it fires: packets only note the time.  [MQTT-3.1.2-24]"""
+        assert self.guest is not None
+        rest = self._last_packet + 1.5 * self.guest.keep_alive - self._loop.time()
+        if rest <= 0:
+            self.end("keep-alive")
+        else:
+            self._clock = self._loop.call_later(rest, self._check_keep_alive)
+
+    def _watch_packet(self) -> None:
+        limit = self._gate.limits.packet_timeout
+        self._stall = self._loop.call_later(limit, self._check_packet, self._taken)
+
+    def _check_packet(self, taken: int) -> None:
+        self._stall = None
+        if self.framer.buffered and self.writable:
+            if taken == self._taken:
+                self.end("packet-timeout")
+            else:
+                self._watch_packet()

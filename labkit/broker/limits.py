@@ -1,0 +1,37 @@
+"""How much one client, or all of them together, may take."""
+
+from dataclasses import dataclass
+
+__all__ = ["Limits"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Bounds that the gate keeps; every one exists because somebody can push against it.
+
+    Attributes:
+        max_connections: admitted connections; one more is answered with return code 3.
+        max_pending: sockets that have not been admitted; one more pushes out the oldest, so that silent
+            sockets cannot lock anybody out.
+        max_deciding: CONNECTs that wait for a key or for introspection; one more gets return code 3.
+        connect_timeout: seconds from TCP connect to a decision.
+        packet_timeout: seconds in which a packet that has begun must end, and a client must read on.
+        max_packet: bytes of the longest packet, its fixed header included.
+        max_inflight: messages of QoS 1 and 2 on the way to one client at a time.
+        max_queued: messages that wait for one client behind those, or while it is away.
+        max_queued_bytes: the same in bytes of payload and topic.
+        max_subscriptions: topic filters of one session; one more is answered with 0x80.
+        max_retained: retained messages altogether; another topic is published, but not retained.
+    """
+
+    max_connections: int = 1000
+    max_pending: int = 256
+    max_deciding: int = 64
+    connect_timeout: float = 10.0
+    packet_timeout: float = 20.0
+    max_packet: int = 262_144
+    max_inflight: int = 20
+    max_queued: int = 1000
+    max_queued_bytes: int = 4_194_304
+    max_subscriptions: int = 100
+    max_retained: int = 10_000

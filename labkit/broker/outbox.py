@@ -1,0 +1,161 @@
+"""Messages on their way to one client: sent, acknowledged, kept while it is away, sent again when it is back.
+
+It lives as long as the session, not the connection: QoS 1 and 2 survive a cut (MQTT 3.1.1 §4.1, §4.4).
+"""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from labkit.broker.limits import Limits
+from labkit.wire import Publish, Pubrel, encode
+
+__all__ = ["Outbox"]
+
+
+class Line(Protocol):
+    """What the outbox needs of a connection."""
+
+    @property
+    def writable(self) -> bool:
+        """Whether the client keeps up with what is sent."""
+        ...
+
+    def send(self, data: bytes) -> None:
+        """Send one packet."""
+        ...
+
+    def end(self, reason: str) -> None:
+        """Give the client up."""
+        ...
+
+
+class Outbox:
+    """The outgoing half of a session."""
+
+    __slots__ = ("_bytes", "_in_flight", "_last_id", "_limits", "_line", "_queue", "dropped")
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._queue: deque[Publish] = deque()
+        self._bytes = 0
+        # What waits for PUBACK or PUBREC; None stands for a PUBREL that waits for PUBCOMP.
+        self._in_flight: dict[int, Publish | None] = {}
+        self._last_id = 0
+        self._line: Line | None = None
+        self.dropped = 0  # since the client is here
+
+    def attach(self, line: Line, may_receive: Callable[[str], bool]) -> None:
+        """The client is here: what was in flight goes out again, then what has waited.
+
+        What the token of this connection may not receive is dropped.  Spec: §4.4 [MQTT-4.4.0-1], §4.6.
+        """
+        kept = [message for message in self._queue if may_receive(message.topic)]
+        self._queue = deque(kept)
+        self._bytes = sum(map(_size, kept))
+        self._line = line
+        self.dropped = 0
+        for packet_id, message in list(self._in_flight.items()):
+            if message is None:
+                line.send(encode(Pubrel(packet_id=packet_id)))
+            elif may_receive(message.topic):
+                line.send(_encoded(message, packet_id, dup=True))
+            else:
+                del self._in_flight[packet_id]
+        self.flush()
+
+    def detach(self) -> None:
+        """The client has gone; what is in flight stays so."""
+        self._line = None
+
+    def offer(self, message: Publish) -> bool:
+        """Send ``message`` now or later; ``False`` when it was dropped, because too much waits already.
+
+        QoS 0 is not kept for a client that is away.
+        """
+        line = self._line
+        if not message.qos:
+            if line is None:
+                return True
+            if line.writable:
+                line.send(encode(message))
+                return True
+        elif line is not None and not self._queue and self._may_fly(line):
+            self._launch(message, line)
+            return True
+        size = _size(message)
+        if len(self._queue) >= self._limits.max_queued or self._bytes + size > self._limits.max_queued_bytes:
+            self.dropped += 1
+            if line is not None and not line.writable:
+                line.end("not-reading")
+            return False
+        self._queue.append(message)
+        self._bytes += size
+        return True
+
+    def flush(self) -> None:
+        """Send what waits, as far as the client takes it."""
+        line = self._line
+        while self._queue and line is not None and line.writable:
+            if self._queue[0].qos and not self._may_fly(line):
+                return
+            message = self._queue.popleft()
+            self._bytes -= _size(message)
+            if message.qos:
+                self._launch(message, line)
+            else:
+                line.send(encode(message))
+
+    def puback(self, packet_id: int) -> None:
+        """QoS 1 is done.  Spec: §4.3.2."""
+        message = self._in_flight.get(packet_id)
+        if message is not None and message.qos == 1:
+            del self._in_flight[packet_id]
+            self.flush()
+
+    def pubrec(self, packet_id: int) -> None:
+        """QoS 2 has arrived: release it; an unknown one, too, or the client waits for ever.  Spec: §4.3.3."""
+        message = self._in_flight.get(packet_id)
+        if message is not None:
+            if message.qos != 2:
+                return
+            del self._in_flight[packet_id]  # and back at the end: PUBRELs keep the order of PUBRECs (§4.6)
+            self._in_flight[packet_id] = None
+        if self._line is not None:
+            self._line.send(encode(Pubrel(packet_id=packet_id)))
+
+    def pubcomp(self, packet_id: int) -> None:
+        """QoS 2 is done."""
+        if packet_id in self._in_flight and self._in_flight[packet_id] is None:
+            del self._in_flight[packet_id]
+            self.flush()
+
+    def _may_fly(self, line: Line) -> bool:
+        return line.writable and len(self._in_flight) < self._limits.max_inflight
+
+    def _launch(self, message: Publish, line: Line) -> None:
+        packet_id = self._last_id
+        while True:  # ends: far fewer than 65,535 are in flight
+            packet_id = packet_id % 0xFFFF + 1
+            if packet_id not in self._in_flight:
+                break
+        self._last_id = packet_id
+        self._in_flight[packet_id] = message
+        line.send(_encoded(message, packet_id, dup=False))
+
+
+def _size(message: Publish) -> int:
+    return len(message.topic) + len(message.payload)
+
+
+def _encoded(message: Publish, packet_id: int, *, dup: bool) -> bytes:
+    return encode(
+        Publish(
+            topic=message.topic,
+            payload=message.payload,
+            qos=message.qos,
+            retain=message.retain,
+            dup=dup,
+            packet_id=packet_id,
+        )
+    )
