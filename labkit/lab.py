@@ -20,7 +20,7 @@ from typing import Any, ClassVar, Self
 from labkit.authserver import AuthServer, Credentials
 from labkit.broker import Broker, Limits
 from labkit.clock import Clock
-from labkit.device import Device
+from labkit.device import Device, TokenSource
 from labkit.errors import RegistrationRefused, ServiceFailed
 from labkit.record import Record
 from labkit.service import Endpoint
@@ -217,7 +217,15 @@ class Lab:
             RegistrationRefused: no device of that name is registered here.
             TokenRequestFailed: the authorization server gave no token.
         """
-        return self._new_device(client_id).token()
+        credentials = self._credentials_of(client_id)
+        source = TokenSource(
+            self.token_endpoint,
+            credentials.client_id,
+            credentials.client_secret,
+            now=self.clock.now,
+            record=self.record,
+        )
+        return source.fetch().access_token
 
     def device(self, client_id: str, **options: Any) -> Device:
         """A :class:`~labkit.device.Device` with the credentials of a registered device, not yet connected.
@@ -229,7 +237,15 @@ class Lab:
         Raises:
             RegistrationRefused: no device of that name is registered here.
         """
-        device = self._new_device(client_id, **options)
+        credentials = self._credentials_of(client_id)
+        device = Device(
+            credentials.client_id,
+            credentials.client_secret,
+            token_endpoint=self.token_endpoint,
+            host=self.mqtt.host,
+            port=self.mqtt.port,
+            **({"clock": self.clock, "record": self.record} | options),
+        )
         self._devices.add(device)
         return device
 
@@ -237,7 +253,7 @@ class Lab:
         """Take back every token of a device: its refresh tokens die, its live connection ends at once."""
         self.authserver.revoke_client(client_id)
 
-    def _new_device(self, client_id: str, **options: Any) -> Device:
+    def _credentials_of(self, client_id: str) -> Credentials:
         credentials = self._credentials.get(client_id)
         if credentials is None or credentials.client_secret is None:
             known = ", ".join(sorted(self._credentials)) or "none yet"
@@ -245,15 +261,7 @@ class Lab:
                 f"no device with a secret is registered as {client_id!r}:"
                 f" call lab.register({client_id!r}) first (registered: {known})"
             )
-        options = {"clock": self.clock, "record": self.record} | options
-        return Device(
-            credentials.client_id,
-            credentials.client_secret,
-            token_endpoint=self.token_endpoint,
-            host=self.mqtt.host,
-            port=self.mqtt.port,
-            **options,
-        )
+        return credentials
 
     def __repr__(self) -> str:
         state = "running" if self.broker.running and self.authserver.running else "stopped"

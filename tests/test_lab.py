@@ -1,11 +1,24 @@
 """The lab as a whole: real HTTP, real MQTT, real tokens, one clock."""
 
+import socket
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
 from labkit import Lab
-from labkit.errors import ConnectionFailed, RegistrationRefused, ServiceFailed, TokenRequestFailed
+from labkit.errors import RegistrationRefused, ServiceFailed, TokenRequestFailed
+from labkit.wire import Connect, encode
+
+
+@contextmanager
+def _connected(lab: Lab, client_id: str, token: str, return_code: int = 0) -> Iterator[socket.socket]:
+    """A connection made by hand, which never refreshes its token."""
+    with socket.create_connection((lab.mqtt.host, lab.mqtt.port), timeout=5) as line:
+        line.sendall(encode(Connect(client_id=client_id, username=client_id, password=token.encode())))
+        assert line.recv(4) == bytes((0x20, 2, 0, return_code))
+        yield line
 
 
 def test_the_whole_story(lab: Lab) -> None:
@@ -34,14 +47,13 @@ def test_time_moves_all_parties_and_devices_refresh_on_the_way(lab: Lab) -> None
 
 def test_expiry_is_seen_before_advance_returns(lab: Lab) -> None:
     lab.register("thermostat-1", lifetime=300)
-    device = lab.device("thermostat-1", refresh=False)
-    device.connect()
-    lab.clock.advance(seconds=299)
-    assert not lab.record.events("token.expired")
-    lab.clock.advance(seconds=2)
-    assert lab.record.events("token.expired", client_id="thermostat-1")
-    assert not lab.broker.connections
-    device.disconnect()
+    with _connected(lab, "thermostat-1", lab.token("thermostat-1")) as line:
+        lab.clock.advance(seconds=298)
+        assert not lab.record.events("token.expired")
+        lab.clock.advance(seconds=2)
+        assert lab.record.events("token.expired", client_id="thermostat-1")
+        assert not lab.broker.connections
+        assert line.recv(1) == b""
 
 
 def test_the_broker_outlives_the_authorization_server_and_the_other_way_round(lab: Lab) -> None:
@@ -103,12 +115,7 @@ def test_a_stopped_lab_leaves_no_thread_and_may_be_stopped_twice() -> None:
 
 
 def test_a_token_under_another_client_id_is_refused(lab: Lab) -> None:
-    from labkit import Device
-
     lab.register("thermostat-1")
     lab.register("thermostat-2")
-    stolen = lab.token("thermostat-1")
-    thief = Device.with_token("thermostat-2", lambda: stolen, host=lab.mqtt.host, port=lab.mqtt.port)
-    with pytest.raises(ConnectionFailed) as refusal:
-        thief.connect()
-    assert refusal.value.return_code == 5
+    with _connected(lab, "thermostat-2", lab.token("thermostat-1"), return_code=5) as line:
+        assert line.recv(1) == b""

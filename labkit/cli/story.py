@@ -1,12 +1,13 @@
 """``labkit demo``: the whole story, told by running it."""
 
+import socket
 from collections.abc import Callable
 
 import typer
 
-from labkit.device import Device
-from labkit.errors import ConnectionFailed, TokenRequestFailed
+from labkit.errors import TokenRequestFailed
 from labkit.lab import Lab
+from labkit.wire import Connack, Connect, encode, parse
 
 __all__ = ["tell"]
 
@@ -45,15 +46,14 @@ def _connect(lab: Lab) -> str | None:
 def _stolen(lab: Lab) -> str | None:
     lab.register("intruder")
     token = lab.token("thermostat-1")
-    return _refused(lab, "intruder", lambda: token, expected=5, why="the token belongs to thermostat-1")
+    return _knock(lab, "intruder", token, expected=5, why="the token belongs to thermostat-1")
 
 
 def _tampered(lab: Lab) -> str | None:
     header, claims, signature = lab.token("thermostat-1").split(".")
     flipped = ("B" if signature[0] == "A" else "A") + signature[1:]
-    return _refused(
-        lab, "thermostat-1", lambda: f"{header}.{claims}.{flipped}", expected=4, why="the signature is broken"
-    )
+    forged = f"{header}.{claims}.{flipped}"
+    return _knock(lab, "thermostat-1", forged, expected=4, why="the signature is broken")
 
 
 def _expire(lab: Lab) -> str | None:
@@ -75,24 +75,23 @@ def _revoke(lab: Lab) -> str | None:
         lab.record.wait("token.revoked", source="broker", since=mark, client_id="thermostat-1")
         _say("the device was removed: the broker closed its connection at once")
         try:
-            device.token(fresh=True)
+            device.tokens.fetch()
         except TokenRequestFailed as refusal:
             _say(f"and it gets no new token: {refusal.error}")
             return None
     return "a removed device got a token"
 
 
-def _refused(lab: Lab, client_id: str, token: Callable[[], str], *, expected: int, why: str) -> str | None:
-    device = Device.with_token(client_id, token, host=lab.mqtt.host, port=lab.mqtt.port)
-    try:
-        device.connect()
-    except ConnectionFailed as refusal:
-        if refusal.return_code != expected:
-            return f"the broker answered {refusal.return_code} instead of {expected}"
-        _say(f"CONNACK {refusal.return_code}: refused, {why}")
-        return None
-    device.disconnect()
-    return "the broker let it in"
+def _knock(lab: Lab, client_id: str, token: str, *, expected: int, why: str) -> str | None:
+    """Send one CONNECT, byte by byte our own, and compare the CONNACK with what should come."""
+    connect = Connect(client_id=client_id, username=client_id, password=token.encode())
+    with socket.create_connection((lab.mqtt.host, lab.mqtt.port), timeout=5) as line:
+        line.sendall(encode(connect))
+        answer = parse(line.makefile("rb").read(4))
+    if not isinstance(answer, Connack) or answer.return_code != expected:
+        return f"the broker answered {answer} instead of CONNACK {expected}"
+    _say(f"CONNACK {expected}: refused, {why}")
+    return None
 
 
 def _say(text: str) -> None:
