@@ -7,6 +7,7 @@ from labkit.authserver.clients import Client, User
 from labkit.authserver.refusals import Refused
 from labkit.authserver.store import Journal
 from labkit.authserver.throttle import Throttle
+from labkit.errors import RegistrationRefused
 
 __all__ = ["Registry"]
 
@@ -41,7 +42,14 @@ class Registry:
         return self._by_registration.get(registration)
 
     def put_client(self, client: Client) -> None:
-        """Add a client, in place of an earlier one of that id."""
+        """Add a client, in place of an earlier one of that id.
+
+        Raises:
+            RegistrationRefused: another client has the same secret.
+        """
+        others = (each for each in self._clients.values() if each.client_id != client.client_id)
+        if client.guessable and any(each.secret_hash == client.secret_hash for each in others):
+            raise RegistrationRefused("another device has this secret: each needs its own (RFC 6749 §10.1)")
         self._take_out(client.client_id)
         self._clients[client.client_id] = self._by_registration[client.registration] = client
         self._journal.write(("client", client.client_id, asdict(client)))

@@ -69,8 +69,7 @@ class AuthServer(Service):
         self._host = host
         self._port = port
         others = tuple(resources)
-        for resource in (audience, *others):
-            _check_resource(resource)
+        _check_resources(audience, *others)
         self._state = State(
             audience=audience,
             resources=others,
@@ -265,8 +264,11 @@ class AuthServer(Service):
         )
 
 
-def _check_resource(resource: str) -> None:
-    """Refuse an audience that a ``resource`` parameter could not name (RFC 8707 §2)."""
-    parts = urlsplit(resource)
-    if not parts.scheme or not (parts.netloc or parts.path) or "#" in resource or not resource.isascii():
-        raise ServiceFailed(f"{resource!r} cannot be an audience: use an absolute URI without fragment")
+def _check_resources(*resources: str) -> None:
+    """Refuse what a ``resource`` parameter could not name, or not tell apart (RFC 8707 §2, RFC 9068 §5)."""
+    for resource in resources:
+        parts = urlsplit(resource)
+        if not parts.scheme or not (parts.netloc or parts.path) or "#" in resource or not resource.isascii():
+            raise ServiceFailed(f"{resource!r} cannot be an audience: use an absolute URI without fragment")
+    if len(set(resources)) < len(resources):
+        raise ServiceFailed("an audience is named twice: each resource needs its own")

@@ -64,16 +64,18 @@ class State:
     def put_client(self, client: Client) -> None:
         """Register a client; all that an earlier one of that id held is revoked."""
         with self._lock:
-            replaced = self._let_go(client.client_id)
+            known = self.registry.client(client.client_id) is not None
             self.registry.put_client(client)
-        if replaced:
+            self._let_go(client.client_id)
+        if known:
             self._tell(None, client.client_id)
 
     def remove_client(self, client_id: str) -> None:
         """Forget a client and revoke all it held."""
         with self._lock:
-            known = self._let_go(client_id)
+            known = self.registry.client(client_id) is not None
             self.registry.drop_client(client_id)
+            self._let_go(client_id)
         if known:
             self._tell(None, client_id)
 
@@ -249,12 +251,11 @@ class State:
         grant = grant_of(jti)
         return self.registry.of_registration(grant) or self.families.get(grant)
 
-    def _let_go(self, client_id: str) -> bool:
-        """End what was granted in users' names to a client; whether there is such a client."""
+    def _let_go(self, client_id: str) -> None:
+        """End what was granted in users' names to a client."""
         self.devices.drop_client(client_id)
         for family in self.families.of_client(client_id):
             self.families.kill(family)
-        return self.registry.client(client_id) is not None
 
     def _tell(self, jti: str | None, client_id: str) -> None:
         self.note("token.revoked", client_id=client_id, jti=jti)
