@@ -207,7 +207,9 @@ def exercise(
 
 
 def _cell(lesson: str, body: str) -> str:
-    return f"from labkit.exercises.lesson{lesson} import ____, ex\n\n{body.strip()}"
+    body = body.strip()
+    gap = "\n\n\n" if body.startswith(("def ", "class ")) else "\n\n"  # as ruff formats it
+    return f"from labkit.exercises.lesson{lesson} import ____, ex{gap}{body}"
 
 
 def _running(lab: Any) -> bool:

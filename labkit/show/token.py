@@ -114,8 +114,11 @@ def _section(title: str, values: dict[str, Any] | str, meanings: Mapping[str, st
     if isinstance(values, str):
         return [title, f"  {values}"]
     known = [name for name in meanings if name in values]
-    names = known + [name for name in values if name not in meanings]
-    rows = [(_short(name), _value(name, values), meanings.get(name, "")) for name in names]
+    rows: list[tuple[str, str, str]] = []
+    for name in [*known, *(name for name in values if name not in meanings)]:
+        first, *more = _value(name, values).split(" ") if name == "scope" else [_value(name, values)]
+        rows.append((_short(name), first, meanings.get(name, "")))
+        rows += [("", scope, "") for scope in more]  # one scope a line
     return [title, table(rows)] if rows else [title, "  empty"]
 
 
@@ -125,7 +128,8 @@ def _value(name: str, values: dict[str, Any]) -> str:
         return _time(name, value, values.get("iat"))
     if name in _RANDOM and isinstance(value, str):
         return f"… ({len(value)} characters)"
-    return _short(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return " ".join(_short(scope) for scope in text.split(" ")) if name == "scope" else _short(text)
 
 
 def _time(name: str, value: float, issued: object) -> str:

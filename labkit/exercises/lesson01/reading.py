@@ -19,7 +19,7 @@ def _claims(token: str, part: int = 1) -> Any:
     cell="""
 def claims(token):
     part = token.split(".")[____]
-    return json.loads(____)
+    return json.loads(____(part))
 
 
 ex.read_claims.check(claims, lab)
