@@ -192,7 +192,7 @@ def test_inspect_decodes_and_explains_offline(tmp_path: Path) -> None:
     ("arguments", "sentence"),
     [
         (["up", "--token-lifetme", "3"], "No such option"),
-        (["up", "--token-lifetime", "0"], "not in the range"),
+        (["up", "--token-lifetime", "0"], "Invalid value for '--token-lifetime'"),
         (["up", "--device", "a/b"], "a/b"),
         (["inspect", "not-a-token"], "no JWT"),
         (["inspect", "-"], "no JWT"),

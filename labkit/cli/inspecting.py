@@ -8,7 +8,7 @@ from pathlib import Path
 import typer
 
 from labkit.errors import TokenRejected
-from labkit.tokens import TokenValidator, peek
+from labkit.tokens import TokenValidator, peek_unverified
 
 __all__ = ["inspect_token"]
 
@@ -19,7 +19,7 @@ def inspect_token(
     """Print the parts of ``token``; with keys also every check.  0, or 1 when it is malformed or refused."""
     token = (sys.stdin.read() if token == "-" else token).strip()  # noqa: S105 - a dash, not a secret
     try:
-        parts = peek(token)
+        parts = peek_unverified(token)
     except TokenRejected as refusal:
         typer.echo(f"labkit: this is no JWT access token: {refusal}", err=True)
         return 1

@@ -34,7 +34,7 @@ def place_lessons(folder: Path | None) -> Path:
         return source
     target = (folder or Path("labkit-notebooks")).resolve()
     fresh = []
-    for path in sorted(p for p in source.rglob("*") if p.is_file() and ".ipynb_checkpoints" not in p.parts):
+    for path in sorted(p for p in source.rglob("*") if p.is_file() and _is_course_material(p)):
         copy = target / path.relative_to(source)
         if not copy.exists():
             copy.parent.mkdir(parents=True, exist_ok=True)
@@ -51,6 +51,9 @@ def open_lessons(folder: Path | None, *, browser: bool, port: int) -> int:
         return 1
     try:
         lessons = place_lessons(folder)
+        if not (lessons / _FIRST).is_file():
+            typer.echo(f"labkit: {lessons} holds no {_FIRST}: reinstall labkit, or use a whole clone", err=True)
+            return 1
     except OSError as error:
         typer.echo(
             f"labkit: cannot put the notebooks there ({error.strerror}): choose a folder with --dir", err=True
@@ -80,6 +83,10 @@ def open_lessons(folder: Path | None, *, browser: bool, port: int) -> int:
             return server.wait()
         except KeyboardInterrupt:  # the terminal has sent it to JupyterLab as well, which is ending
             continue
+
+
+def _is_course_material(path: Path) -> bool:
+    return path.suffix != ".py" and not {".ipynb_checkpoints", "__pycache__"} & set(path.parts)
 
 
 def _sign(notebooks: list[Path]) -> None:

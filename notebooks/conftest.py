@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-HERE = Path(__file__).parent
+TESTS = Path(__file__).parent.parent / "tests"
 
 
 def pytest_configure(config: pytest.Config) -> None:
     os.environ["LABKIT_PROGRESS"] = "off"  # kernels inherit it: notebooks are committed unsolved
     if config.getoption("nbval_sanitize_with", None) is None:
-        config.option.nbval_sanitize_with = str(HERE / "tests" / "nbval.cfg")
+        config.option.nbval_sanitize_with = str(TESTS / "nbval.cfg")
 
 
 @pytest.hookimpl(trylast=True)
