@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import threading
 from dataclasses import dataclass
 
@@ -77,7 +78,7 @@ class Broker(Service):
         self._gate_keeper: Gate | None = None
         self._server: asyncio.Server | None = None
         self._kept: State | None = None
-        self._revoked: set[str] = set()
+        self._revoked: dict[str, None] = {}
 
     @property
     def mqtt(self) -> Endpoint:
@@ -107,8 +108,8 @@ class Broker(Service):
         """
         if jti is not None:
             if len(self._revoked) >= _MAX_REVOKED:
-                self._revoked.pop()
-            self._revoked.add(jti)
+                del self._revoked[next(iter(self._revoked))]
+            self._revoked[jti] = None
         self._close_one(client_id, jti, "revoked", "token.revoked")
 
     def _close_one(self, client_id: str, jti: str | None, reason: str, kind: str) -> bool:
@@ -147,6 +148,9 @@ class Broker(Service):
             sock.close()
             raise
         self._inner, self._gate_keeper = inner, gate
+        # A full collection walks every object of the process and stops the loop for some 100 ms.  What is
+        # there before the first client stays out of it; the collector itself stays on.
+        gc.freeze()
 
     async def _close(self) -> None:
         server, gate, inner = self._server, self._gate_keeper, self._inner
@@ -156,6 +160,7 @@ class Broker(Service):
         server.close()
         await gate.close()
         self._gate_keeper = None
+        gc.unfreeze()
         self._kept = inner.give_away()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(inner.shutdown(), _SHUTDOWN)

@@ -8,10 +8,12 @@
 """
 
 import asyncio
+from collections.abc import Callable
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from labkit.broker.admission import Admitted
+from labkit.clock import Timer
 from labkit.wire import Framer, Packet, parse
 
 if TYPE_CHECKING:
@@ -81,11 +83,11 @@ class Connection(asyncio.Protocol):
         self.framer = Framer(gate.limits.max_packet)
         self.state = State.ARRIVED
         self.writable = True
-        self.on_writable: Any = None
+        self.on_writable: Callable[[], None] | None = None
         self.peer: tuple[str, int] = ("", 0)
         self.guest: Admitted | None = None  # set at admission, with the next two
         self.task: asyncio.Task[None] | None = None
-        self.timer: Any = None
+        self.timer: Timer | None = None
         self.reason: str | None = None  # why it ends; the first reason stays
 
     # What asyncio calls.
@@ -116,6 +118,11 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._eof = True
+        if self._transport is not None:
+            # asyncio's transport keeps bound methods of itself.  Without that cycle the whole connection is
+            # freed at once, and the garbage collector finds nothing to stop the loop for.
+            for name in ("_read_ready_cb", "_write_ready"):
+                vars(self._transport).pop(name, None)
         self._transport = None
         for timer in (self._clock, self._stall, self._patience):
             if timer is not None:
@@ -168,13 +175,11 @@ class Connection(asyncio.Protocol):
             return
         self.state = State.LEAVING
         self.framer.take_all()
-        if self._eof or self._transport.is_closing():
-            if last_words:
-                self._transport.write(last_words)
-            self._transport.close()
-            return
         if last_words:
             self._transport.write(last_words)
+        if self._eof or not self._transport.can_write_eof() or self._transport.is_closing():
+            self._transport.close()
+            return
         self._transport.write_eof()
         self._resume()
         if self._clock is not None:

@@ -7,6 +7,7 @@ that a key that has to be fetched never holds up those who are already in.
 import asyncio
 import concurrent.futures
 import contextlib
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 
@@ -39,7 +40,7 @@ class Gate:
         record: Record,
         limits: Limits,
         leeway: float,
-        revoked: set[str],
+        revoked: Mapping[str, None],
     ) -> None:
         self.limits = limits
         self.live: dict[str, Connection] = {}
@@ -167,9 +168,9 @@ class Gate:
             return Refused(return_code=4, reason="revoked", carrier=guest.carrier)
         if self._clock.now() >= guest.token.expires_at + self._leeway:
             return Refused(return_code=4, reason="expired", carrier=guest.carrier)
-        if self._closing or (
-            guest.client_id not in self.live and len(self.live) >= self.limits.max_connections
-        ):
+        if self._closing:
+            return Refused(return_code=3, reason="stopping", carrier=guest.carrier)
+        if guest.client_id not in self.live and len(self.live) >= self.limits.max_connections:
             return Refused(return_code=3, reason="server-full", carrier=guest.carrier)
         return None
 
@@ -215,7 +216,8 @@ class Gate:
             )
             connection.end("internal-error")
         finally:
-            connection.timer.cancel()
+            if connection.timer is not None:
+                connection.timer.cancel()
             if self.live.get(guest.client_id) is connection:
                 del self.live[guest.client_id]
             self._record.add(

@@ -248,7 +248,13 @@ class InnerBroker(AmqttBroker):  # type: ignore[misc]
         await self._broadcast_shutdown_waiter
 
     def _matches(self, topic: str, a_filter: str) -> bool:
-        return a_filter == topic or (("+" in a_filter or "#" in a_filter) and matches(a_filter, topic))
+        if a_filter == topic:
+            return True
+        wild = a_filter.find("+")
+        if wild < 0:
+            wild = a_filter.find("#")
+        # Most filters of a fleet differ before their first wildcard; the slash in front of it may be absent.
+        return wild >= 0 and topic.startswith(a_filter[: max(wild - 1, 0)]) and matches(a_filter, topic)
 
     def _deliver(self, session: Session, topic: str, payload: bytes, qos: int, *, retain: bool) -> None:
         """The last look: a resumed session may have subscriptions that its new token does not allow."""
