@@ -88,10 +88,14 @@ class Connection:
         self._paho = self._new_client()
 
     def open(self, access_token: str, timeout: float) -> None:
-        """Connect with ``access_token``, in place of the connection there is.  Raises ``ConnectionFailed``."""
+        """Connect with ``access_token``, in place of the connection that stands.
+
+        Raises:
+            ConnectionFailed: the broker was not to be reached, or refused.
+        """
         with self._in_use:  # or a PUBLISH might overtake the CONNECT
-            self._hang_up()
             self._carry(access_token)
+            self._hang_up()
             self._connack = None
             try:
                 self._paho.reconnect()
@@ -113,7 +117,7 @@ class Connection:
         """Leave politely, and say whether there was a connection to leave."""
         with self._in_use:
             connected = self._hang_up()
-            self._paho = self._new_client()  # the old one goes, with its sockets and what nobody acknowledged
+            self._paho = self._new_client()  # gone is the old one, and what nobody acknowledged
             return connected
 
     def publish(self, topic: str, payload: Any, qos: int, retain: bool, timeout: float) -> None:

@@ -92,6 +92,7 @@ class Device:
         self._worker: ThreadPoolExecutor | None = None
         self._coming_or_going = threading.Lock()
         self._timer: Any = None
+        self._carried: Token | None = None  # what the broker saw last
         self._connected_at = 0.0
         self._failures = 0
         self._trouble = ""
@@ -203,12 +204,14 @@ class Device:
         """Open a connection.  A refused token is replaced at once, but only once."""
         if self.connected:
             return
+        token = self.tokens.current()
+        worth_another = token is self._carried or self._failures == 0
         try:
-            self._open(self.tokens.current(), timeout)
+            self._open(token, timeout)
         except ConnectionFailed as refusal:
-            if refusal.return_code not in (4, 5) or self._failures > 0:
+            if refusal.return_code not in (4, 5) or not worth_another:
                 raise
-            self._open(self.tokens.current(), timeout)  # another one: _open has discarded the first
+            self._open(self.tokens.current(), timeout)  # a new one: _open has discarded the first
 
     def _renew(self) -> Exception | None:
         """A new token for a living connection, a new connection for a lost one.  Returns what went wrong."""
@@ -235,6 +238,7 @@ class Device:
         self._back_off(ConnectionFailed("the broker closed the connection"))
 
     def _open(self, token: Token, timeout: float = _PATIENCE) -> None:
+        self._carried = token
         try:
             self._connection.open(token.access_token, timeout)
         except ConnectionFailed as refusal:
@@ -244,8 +248,8 @@ class Device:
                 self.tokens.discard()  # no token is refused twice
             raise
         self._connected_at, self._trouble = self._clock.now(), ""
-        self._note("connected", return_code=0, session_present=self._connection.session_present)
         self._plan(token.refresh_at)
+        self._note("connected", return_code=0, session_present=self._connection.session_present)
 
     def _back_off(self, error: TokenRequestFailed | ConnectionFailed) -> None:
         """Try again after a random time, of up to twice as long after every failure ("full jitter")."""
@@ -255,8 +259,8 @@ class Device:
             seconds += error.retry_after or 0
         self._failures += 1
         self._trouble = f"trying again in {seconds:.1f} s: {error}"
-        self._note("backing-off", seconds=round(seconds, 3), reason=str(error))
         self._plan(self._clock.now() + seconds)
+        self._note("backing-off", seconds=round(seconds, 3), reason=str(error))
 
     # How the worker gets to it
 
