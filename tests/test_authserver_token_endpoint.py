@@ -180,8 +180,16 @@ def test_a_device_may_ask_for_less_but_not_for_more(party: Party) -> None:
         answer = party.token(device, scope=less).json()
         assert answer["scope"] == less
         assert claims_of(answer["access_token"])["aud"] == "https://mqtt.lab"  # one broker
-    for more in ("mqtt.publish:devices/#", "mqtt.publish:#", "mqtt.publish:devices/y", "mqtt.subscribe:cmd/#",
-                 "mqtt.subscribe:devices/x/up", "mqtt.publish:devices/x/#/a", "mqtt.publish:", "mqtt.connect:a"):  # fmt: skip
+    for more in (
+        "mqtt.publish:devices/#",
+        "mqtt.publish:#",
+        "mqtt.publish:devices/y",
+        "mqtt.publish:devices/x/#/a",
+        "mqtt.publish:",
+        "mqtt.subscribe:cmd/#",
+        "mqtt.subscribe:devices/x/up",
+        "mqtt.connect:a",
+    ):
         assert refused(party.token(device, scope=more), "invalid_scope")
 
 

@@ -5,6 +5,7 @@ class does all that is needed here.
 """
 
 import asyncio
+import contextlib
 import logging
 import socket
 from collections.abc import Callable
@@ -42,14 +43,15 @@ class _OneWrite:
 
     def write(self, data: bytes) -> None:
         if not self._held:
-            self._loop.call_soon(self._flush)
+            self._loop.call_soon(self.flush)
         self._held.append(data)
 
     def close(self) -> None:
-        self._flush()
+        self.flush()
         self._transport.close()
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Send what is held back."""
         if self._held:
             data, self._held = b"".join(self._held), []
             self._transport.write(data)
@@ -66,7 +68,8 @@ class _Protocol(HttpToolsProtocol):
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
-        super().connection_made(_OneWrite(transport, self.loop))  # type: ignore[arg-type]
+        self._out = _OneWrite(transport, self.loop)
+        super().connection_made(self._out)  # type: ignore[arg-type]
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -82,6 +85,14 @@ class _Protocol(HttpToolsProtocol):
                 self.transport.abort()
         if self._in_head is (self._deadline is None):
             self._watch()
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """A client that has said all it wants to say may still wait for the answer."""
+        self._out.flush()
+        waits = self.cycle is not None and not self.cycle.response_complete and not self.cycle.more_body
+        if waits:
+            self.cycle.keep_alive = False
+        return waits
 
     def on_message_begin(self) -> None:
         self._in_head = True
@@ -121,27 +132,35 @@ class HttpListener:
         )
         self._config.load()
         self._state = ServerState()
+        self._sock: socket.socket | None = None
         self._server: asyncio.Server | None = None
         self._date: asyncio.TimerHandle | None = None
 
     async def open(self, sock: socket.socket) -> None:
         """Accept connections on ``sock``, which is ours from now on."""
         self._tell_the_date()
+        self._sock = sock
         self._server = await asyncio.get_running_loop().create_server(self._protocol, sock=sock)
 
     async def close(self) -> None:
         """Stop accepting, let requests under way finish if they are quick, end every connection."""
-        if self._server is not None:
-            self._server.close()
         if self._date is not None:
             self._date.cancel()
+        # A connection that was just accepted needs a few turns to show up in the list; if the server were
+        # closed before that, its socket would be lost (CPython 3.11).
+        if self._sock is not None:
+            with contextlib.suppress(NotImplementedError):  # Windows: that loop accepts in another way
+                asyncio.get_running_loop().remove_reader(self._sock)
+        await _turns(3)
+        if self._server is not None:
+            self._server.close()
         for connection in list(self._state.connections):
             connection.shutdown()
         if self._state.tasks:
             await asyncio.wait(set(self._state.tasks), timeout=_GRACE)
         for connection in list(self._state.connections):
             connection.transport.abort()
-        await asyncio.sleep(0)  # the loop tells the protocols that their connections are gone
+        await _turns(2)  # the loop closes the sockets and tells the protocols
 
     def _tell_the_date(self) -> None:
         """Renew the ``Date`` header every second (RFC 9110 §6.6.1), by the lab's clock."""
@@ -151,3 +170,9 @@ class HttpListener:
 
     def _protocol(self) -> _Protocol:
         return _Protocol(config=self._config, server_state=self._state, app_state={})
+
+
+async def _turns(count: int) -> None:
+    """Let the loop go round that often."""
+    for _ in range(count):
+        await asyncio.sleep(0)
