@@ -123,8 +123,7 @@ class Permissions:
         if not valid_filter(topic_filter):
             return False
         if _is_share(topic_filter):
-            _, group, *inner = topic_filter.split("/", 2)
-            topic_filter = inner[0] if inner else ""
+            _, group, topic_filter = (*topic_filter.split("/", 2), "", "")[:3]
             if not group or not _plain(group) or _is_share(topic_filter) or not valid_filter(topic_filter):
                 return False
         return _any_contains(self.subscribe, topic_filter)
@@ -200,10 +199,10 @@ def _contains(grant: list[str], wanted: list[str]) -> bool:
     # so it contains no filter that starts with such a level, and between two of them nothing changes.
     if grant[0] in ("+", "#") and wanted[0].startswith("$"):
         return False
-    # Every topic has a first level, so + followed by # says no more than # alone.  Deeper down it does:
-    # a/# takes in the topic "a", and a/+/# does not.
-    if wanted == ["#"]:
-        return grant in (["#"], ["+", "#"])
+    # "#" stands for no level, too: a/# takes in the topic "a", and a/+/# does not.  But no topic has no level
+    # at all, or a single empty one, so there "#" says no more than "+/#".
+    if wanted in (["#"], ["", "#"]):
+        wanted = [*wanted[:-1], "+", "#"]
     for position, level in enumerate(grant):
         if level == "#":
             return True

@@ -29,8 +29,8 @@ class IntrospectionClient:
 
     The server's answer is not believed blindly: ``active`` has to be JSON ``true``, and issuer, audience,
     client, times and scopes are checked by the same rows as those of a JWT.  Only a missing ``jti`` is made
-    up for, as opaque tokens often have none.  An answer is kept for ``ttl`` seconds, never past ``exp``, under
-    the SHA-256 of the token; refusals and failures are not kept.  Thread-safe.
+    up for, as opaque tokens often have none.  An answer is kept for ``ttl`` seconds, never past ``exp``,
+    under the SHA-256 of the token; refusals and failures are not kept.  Thread-safe.
 
     Args:
         endpoint: the introspection endpoint; https, or http to a loopback address.
@@ -152,7 +152,9 @@ class IntrospectionClient:
             raise _undecided(error) from None
         answer.setdefault("jti", f"sha256:{name.hex()[:32]}")
         if answer.get("active") is True and is_date(answer.get("exp")):
-            self._keep(name, min(asked_at + self._ttl, answer["exp"]), answer)
+            until = min(asked_at + self._ttl, answer["exp"])
+            if until > asked_at:
+                self._keep(name, until, answer)
         return answer
 
     def _kept(self, name: bytes) -> dict[str, Any] | None:

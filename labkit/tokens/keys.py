@@ -73,8 +73,8 @@ class VerificationKey:
         """The key in a JWK, or ``None`` for one that is meant for something else than our signatures.
 
         Left aside, as RFC 7517 §5 asks: ``use`` other than ``sig``, ``key_ops`` without ``verify``, key
-        types, curves and algorithms that are not in :data:`ALGORITHMS`.  (Keycloak publishes an encryption key
-        beside its signing keys.)
+        types, curves and algorithms that are not in :data:`ALGORITHMS`.  (Keycloak publishes an encryption
+        key beside its signing keys.)
 
         Raises:
             ValueError: the JWK is broken or dangerous: private or symmetric, RSA below 2048 bits, an ``alg``

@@ -8,7 +8,7 @@ from labkit.tokens.access_token import AccessToken
 from labkit.tokens.checks import CHECKS
 from labkit.tokens.jose import NotStrict, decode_header
 from labkit.tokens.jwks import JwksCache
-from labkit.tokens.keys import KeySource, StaticKeys
+from labkit.tokens.keys import KeySource, StaticKeys, is_usable_kid
 from labkit.tokens.policy import Now, Policy, media_type, strings
 from labkit.tokens.table import Case, Explanation, accepted, explain, judge
 
@@ -122,7 +122,9 @@ class TokenValidator:
         except NotStrict:
             return True
         kid, alg = header.get("kid"), header.get("alg")
-        if not isinstance(kid, str | None) or not isinstance(alg, str) or alg not in self._policy.algorithms:
+        if "kid" in header and not is_usable_kid(kid):
+            return True
+        if not isinstance(alg, str) or alg not in self._policy.algorithms:
             return True
         return self._policy.keys is None or self._policy.keys.ready(kid, alg)
 
