@@ -26,6 +26,7 @@ from labkit.exercises import (
     has_blank,
     lessons,
     not_yet,
+    progress,
     right,
     status,
     try_answer,
@@ -36,6 +37,12 @@ EXERCISES = [task for lesson in lessons() for task in lesson.tasks.values() if i
 QUIZZES = [task for lesson in lessons() for task in lesson.tasks.values() if isinstance(task, Quiz)]
 WRONG = [(task, wrong) for task in EXERCISES for wrong in task.declared.wrong]
 EVERY = pytest.mark.parametrize("task", EXERCISES, ids=lambda task: task.id)
+
+
+@pytest.fixture(autouse=True)
+def _progress_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests leave no trace in the home of who runs them."""
+    monkeypatch.setattr(progress, "path", None)
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +83,7 @@ def test_the_solution_is_right_and_stays_right(task: Exercise, shared_lab: Lab) 
 @pytest.mark.parametrize(("task", "wrong"), WRONG, ids=[f"{task.id}-{wrong.says}" for task, wrong in WRONG])
 def test_a_wrong_answer_gets_its_own_message(task: Exercise, wrong: Wrong, shared_lab: Lab) -> None:
     if wrong.cell is None:
+        exec(task.declared.given, {"lab": shared_lab})
         result = task.check(wrong.answer, shared_lab)
     else:
         cell = f"from labkit.exercises.lesson{task.lesson} import ____, ex\n\n{wrong.cell.strip()}"
@@ -349,7 +357,7 @@ def test_the_environment_says_where(
 
 
 def test_by_default_progress_is_kept_among_the_users_data(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("LABKIT_PROGRESS")
+    monkeypatch.delenv("LABKIT_PROGRESS", raising=False)
     path = Progress.from_environment().path
     assert path is not None
     assert path.parts[-2:] == ("labkit", "progress.json")

@@ -117,16 +117,17 @@ def test_events_are_numbered_and_relative() -> None:
     record = Record(lambda: 100.0)
     record.add("authserver", "token.issued", client_id="t-1", jti="x7f", lifetime=300)
     mark = record.mark()
-    record.add("authserver", "token.issued", client_id="t-2", jti="q9b", lifetime=299.9)
+    record.add("authserver", "token.issued", client_id="t-2", jti="q9b", lifetime=300, took=0.01)
     record.add("broker", "connect.accepted", client_id="t-2", jti="q9b", peer="127.0.0.1:5", expires_at=400.0)
     record.add("broker", "connect.refused", client_id="t-1", jti="x7f", reason="expired", return_code=4)
     assert str(show.events(record, since=mark)) == (
-        "authserver  token.issued      client_id=t-2  jti=jti-2  lifetime=300 s\n"
-        "broker      connect.accepted  client_id=t-2  jti=jti-2  expires_at=300 s from now\n"
-        "broker      connect.refused   client_id=t-1  jti=jti-1  reason=expired  return_code=4"
+        "authserver  token.issued      client_id=t-2  jti=jti-1  lifetime=300 s\n"
+        "broker      connect.accepted  client_id=t-2  jti=jti-1  expires_at=300 s from now\n"
+        "broker      connect.refused   client_id=t-1  jti=jti-2  reason=expired  return_code=4"
     )
     assert str(show.events(record, "connect.refused", source="broker")).count("\n") == 0
-    assert "2" not in str(show.events(record, "connect", since=mark + 2)).replace("jti-2", "")
+    assert "t-2" not in str(show.events(record, "connect", since=mark + 2))
+    assert "connect" not in str(show.events(record, "token", "publish"))
     assert str(show.events([])) == "nothing happened"
 
 
