@@ -1,6 +1,7 @@
 """Whatever is sent, the answer is one a client can read, and never a 5xx."""
 
 import asyncio
+import base64
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -116,6 +117,22 @@ def test_two_of_a_header_are_refused(party: Party, device: Any) -> None:
         )
     )
     assert status(answer) == 400
+
+
+def test_half_a_form_does_not_count(party: Party) -> None:
+    owner, granted = party.granted()
+    form = f"grant_type=refresh_token&refresh_token={granted['refresh_token']}".encode()
+    credentials = b"Authorization: " + basic(owner.client_id, str(owner.client_secret)).encode()
+    request = post(form, b"Content-Type: " + FORM.encode(), credentials, length=len(form) + 10)
+    assert party.raw(request) == b""
+    assert party.refresh(owner, granted["refresh_token"]).is_success
+
+
+def test_a_token_nested_too_deep_is_only_inactive(party: Party) -> None:
+    deep = base64.urlsafe_b64encode(b"[" * 9000).decode().rstrip("=")
+    assert party.introspect(f"{deep}.{deep}.{deep}") == {"active": False}
+    assertion = {"client_assertion_type": JWT_BEARER, "client_assertion": f"{deep[:4000]}.{deep[:4000]}.x"}
+    assert refused(party.token(None, **assertion), "invalid_client")
 
 
 def test_what_is_not_there_is_said_in_json(party: Party) -> None:

@@ -10,13 +10,13 @@ from typing import Any
 
 from labkit.authserver.keys import KeyRing
 from labkit.authserver.refusals import MAX_LIFETIME
+from labkit.authserver.replies import compact
 from labkit.authserver.store import Journal
 
 __all__ = ["AccessTokens", "Issued", "grant_of"]
 
 _JWS = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+", re.ASCII)
 _LONGEST = 16_384
-_compact = json.JSONEncoder(separators=(",", ":")).encode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +48,7 @@ class AccessTokens:
         self._keys = keys
         self._now = now
         self._journal = journal
+        self._sweep_at = 0.0
         self._revoked: dict[str, float] = {jti: row["until"] for jti, row in journal.load("revoked").items()}
 
     def issue(
@@ -75,7 +76,7 @@ class AccessTokens:
             "scope": scope,
         }
         return Issued(
-            token=self._keys.current.sign(_compact(claims).encode()),
+            token=self._keys.current.sign(compact(claims).encode()),
             jti=jti,
             expires_at=issued_at + lifetime,
             expires_in=lifetime,
@@ -107,12 +108,14 @@ class AccessTokens:
     def revoke(self, jti: str) -> None:
         """End one token before its time."""
         now = self._now()
-        gone = [each for each, until in self._revoked.items() if until <= now]
-        for each in gone:
-            del self._revoked[each]
-        self._revoked[jti] = now + MAX_LIFETIME
-        row = ("revoked", jti, {"until": self._revoked[jti]})
-        self._journal.write(row, *(("revoked", each, None) for each in gone))
+        self._revoked[jti] = until = now + MAX_LIFETIME
+        gone: list[str] = []
+        if now >= self._sweep_at:  # now and then, forget those that have expired meanwhile
+            self._sweep_at = now + MAX_LIFETIME
+            gone = [each for each, end in self._revoked.items() if end <= now]
+            for each in gone:
+                del self._revoked[each]
+        self._journal.write(("revoked", jti, {"until": until}), *(("revoked", each, None) for each in gone))
 
 
 def grant_of(jti: str) -> str:
@@ -124,6 +127,6 @@ def _header(token: str) -> dict[str, Any]:
     try:
         text = token.partition(".")[0]
         header = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return header if isinstance(header, dict) else {}

@@ -125,7 +125,7 @@ def build_app(core: Core, describe: Callable[[], Mapping[str, Any]], origin: str
         post(PATHS["token_endpoint"], core.token, _for_client_itself),
         post(PATHS["introspection_endpoint"], core.introspection, _always),
         post(PATHS["revocation_endpoint"], core.revocation, _never),
-        post(PATHS["device_authorization_endpoint"], core.device_authorization, _always),
+        post(PATHS["device_authorization_endpoint"], core.device_authorization, _never),
         get(PATHS["jwks_uri"], jwks),
         get(METADATA_PATH, described),
         get("/.well-known/openid-configuration", described),

@@ -23,6 +23,9 @@ _LONGEST = 8192
 #: The furthest an assertion's expiry may lie ahead, in seconds (RFC 7523 §3, item 4).
 _FURTHEST = 3600
 
+#: Seconds between two looks for assertions that can be forgotten.
+_SWEEP_EVERY = 60.0
+
 #: Verifies in place of the key of a client that does not exist, so that the answer takes as long.
 _NOBODYS_KEY = ec.generate_private_key(ec.SECP256R1()).public_key()
 
@@ -33,6 +36,7 @@ class Assertions:
     def __init__(self, state: State) -> None:
         self._state = state
         self._seen: dict[tuple[str, str], float] = {}
+        self._sweep_at = 0.0
         self._lock = threading.Lock()
         self.audiences: tuple[str, ...] = ()  # issuer and token endpoint, known once the server listens
 
@@ -77,7 +81,9 @@ class Assertions:
         if not isinstance(jti, str) or not 0 < len(jti) <= 256:
             raise _failed("jti must be a text of its own in every assertion")
         with self._lock:
-            self._seen = {one: until for one, until in self._seen.items() if until > now}
+            if now >= self._sweep_at:
+                self._seen = {one: until for one, until in self._seen.items() if until > now}
+                self._sweep_at = now + _SWEEP_EVERY
             if (client_id, jti) in self._seen:  # item 7
                 raise _failed("this assertion was used before")
             self._seen[client_id, jti] = expiry

@@ -17,6 +17,7 @@ __all__ = [
     "check_client_id",
     "check_user_name",
     "fingerprint",
+    "new_registration",
     "same",
     "subject_of",
 ]
@@ -125,6 +126,11 @@ def fingerprint(secret: str) -> str:
 def same(one: str, other: str) -> bool:
     """Whether two hashes are equal, in a time that does not tell where they differ."""
     return hmac.compare_digest(one, other)
+
+
+def new_registration() -> str:
+    """A random id for one registration of a client."""
+    return secrets.token_urlsafe(8)
 
 
 def subject_of(user_name: str) -> str:

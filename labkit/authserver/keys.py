@@ -11,7 +11,6 @@ and stays published for as long as a token signed by it can live.
 
 import base64
 import hashlib
-import json
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -27,9 +26,10 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from labkit.authserver.refusals import MAX_LIFETIME
+from labkit.authserver.replies import compact
 from labkit.authserver.store import Journal, Row
 
-__all__ = ["ALGORITHMS", "KeyRing", "SigningKey", "base64url", "new_private_key", "to_pem"]
+__all__ = ["ALGORITHMS", "KeyRing", "SigningKey", "new_private_key", "thumbprint", "to_pem"]
 
 #: The algorithms an AuthServer can sign with, and how a key for each is made.
 ALGORITHMS: dict[str, Callable[[], Any]] = {
@@ -42,7 +42,7 @@ ALGORITHMS: dict[str, Callable[[], Any]] = {
 _THUMBPRINT = {"EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x"), "RSA": ("e", "kty", "n")}
 
 
-def base64url(data: bytes) -> bytes:
+def _base64url(data: bytes) -> bytes:
     """base64url without padding (RFC 7515 §2)."""
     return base64.urlsafe_b64encode(data).rstrip(b"=")
 
@@ -50,8 +50,8 @@ def base64url(data: bytes) -> bytes:
 def thumbprint(jwk: Mapping[str, str]) -> str:
     """The SHA-256 thumbprint of a public key.  Spec: RFC 7638 §3."""
     members = {name: jwk[name] for name in _THUMBPRINT[jwk["kty"]]}
-    canonical = json.dumps(members, separators=(",", ":"), ensure_ascii=False).encode()
-    return base64url(hashlib.sha256(canonical).digest()).decode()
+    canonical = compact(members).encode()
+    return _base64url(hashlib.sha256(canonical).digest()).decode()
 
 
 def new_private_key(algorithm: str) -> Any:
@@ -83,20 +83,20 @@ class SigningKey:
         public.pop("key_ops", None)
         kid = thumbprint(public)
         # RFC 9068 §2.1: the type tells an access token from any other JWT.
-        header = json.dumps({"alg": algorithm, "kid": kid, "typ": "at+jwt"}, separators=(",", ":"))
+        header = compact({"alg": algorithm, "kid": kid, "typ": "at+jwt"})
         return cls(
             algorithm=algorithm,
             private=private,
             kid=kid,
             jwk=public | {"kid": kid, "use": "sig", "alg": algorithm},
-            _header=base64url(header.encode()) + b".",
+            _header=_base64url(header.encode()) + b".",
             _maths=maths,
         )
 
     def sign(self, payload: bytes) -> str:
         """An access token: ``payload`` as a JWS in compact form (RFC 7515 §7.1)."""
-        signed = self._header + base64url(payload)
-        return (signed + b"." + base64url(self._maths.sign(signed, self.private))).decode()
+        signed = self._header + _base64url(payload)
+        return (signed + b"." + _base64url(self._maths.sign(signed, self.private))).decode()
 
     def verify(self, token: str) -> bytes | None:
         """The payload of a token this key has signed, or ``None``."""

@@ -8,13 +8,20 @@ from typing import Any
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from labkit.authserver.assertions import ALGORITHM
-from labkit.authserver.clients import DEVICE_CODE, Client, Credentials, check_client_id, fingerprint
+from labkit.authserver.clients import (
+    DEVICE_CODE,
+    Client,
+    Credentials,
+    check_client_id,
+    fingerprint,
+    new_registration,
+)
 from labkit.authserver.keys import new_private_key, to_pem
 from labkit.authserver.refusals import MAX_LIFETIME
 from labkit.authserver.scopes import for_topics
 from labkit.errors import RegistrationRefused
 
-__all__ = ["GRANTS", "new_client", "new_registration"]
+__all__ = ["GRANTS", "new_client", "new_resource_server"]
 
 #: Grant types a client can be registered for.
 GRANTS = ("client_credentials", "refresh_token", "password", DEVICE_CODE)
@@ -81,11 +88,6 @@ def new_resource_server(client_id: str, audience: str) -> tuple[Client, Credenti
         **proof,
     )
     return client, Credentials(client_id=client_id, **credentials)
-
-
-def new_registration() -> str:
-    """A random id for one registration of a client."""
-    return secrets.token_urlsafe(8)
 
 
 def _listed(filters: Iterable[str]) -> tuple[str, ...]:

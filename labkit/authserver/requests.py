@@ -80,6 +80,8 @@ async def _body(length: bytes, receive: Receive) -> bytes:
                     body += message.get("body", b"")
         except TimeoutError:
             raise Refused("invalid_request", "the body did not come in time", status=408) from None
+    if message["type"] == "http.disconnect":  # half a form must not count, and nobody waits for the answer
+        raise Refused("invalid_request", "the body did not come")
     if len(body) > MAX_BODY:
         raise _too_long()
     return body
@@ -96,12 +98,10 @@ def _form(body: bytes) -> dict[str, str]:
         )
     except ValueError:
         raise Refused("invalid_request", "the body is not a form in UTF-8") from None
-    form = dict(pairs)
-    if len(form) != len(pairs):  # RFC 6749 §3.2: not more than once
-        if (
-            sum(name == "resource" for name, _ in pairs) > 1
-        ):  # RFC 8707 §2 allows it, but a token has one audience
-            raise Refused("invalid_target", "a token is for one resource")
+    names = [name for name, _ in pairs]
+    if names.count("resource") > 1:  # RFC 8707 §2 allows several, but a token of ours has one audience
+        raise Refused("invalid_target", "a token is for one resource")
+    if len(set(names)) < len(names):  # RFC 6749 §3.2: not more than once
         raise Refused("invalid_request", "a parameter occurs more than once")
     return {name: value for name, value in pairs if value}  # RFC 6749 §3.2: without a value = left out
 

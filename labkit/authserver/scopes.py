@@ -59,9 +59,11 @@ def for_topics(publish: Iterable[str], subscribe: Iterable[str]) -> tuple[str, .
     names = [CONNECT]
     for filters, scope_for in ((publish, topics.scope_for_publish), (subscribe, topics.scope_for_subscribe)):
         for wanted in filters:
+            if not isinstance(wanted, str):
+                raise RegistrationRefused(f"{wanted!r} is no topic filter: topics are texts")
             try:
                 names.append(scope_for(wanted))
-            except (TypeError, ValueError, AttributeError) as error:
+            except ValueError as error:
                 raise RegistrationRefused(str(error)) from None
     return tuple(dict.fromkeys(names))
 

@@ -1,14 +1,13 @@
 """What the server knows, and every way in which that changes.  One lock guards it all."""
 
 import logging
-import secrets
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeAlias
 
 from labkit.authserver.access_tokens import AccessTokens, Issued, grant_of
-from labkit.authserver.clients import DEVICE_CODE, Client, User, subject_of
+from labkit.authserver.clients import DEVICE_CODE, Client, User, new_registration, subject_of
 from labkit.authserver.device_codes import DeviceCodes, DeviceRequest
 from labkit.authserver.families import Families, Family
 from labkit.authserver.keys import KeyRing
@@ -189,12 +188,10 @@ class State:
 
     def revoke_client(self, client_id: str) -> bool:
         """End every token of a client, which stays registered; whether there is such a client."""
-        with self._lock:
-            client = self.registry.client(client_id)
-            if client is None:
-                return False
-            self.put_client(replace(client, registration=secrets.token_urlsafe(8)))
-        return True
+        client = self.registry.client(client_id)
+        if client is not None:
+            self.put_client(replace(client, registration=new_registration()))
+        return client is not None
 
     def kill(self, family: Family) -> None:
         """End a grant with all its tokens."""
