@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from labkit import show
 from labkit.record import Record
+from labkit.wire import Connect, encode
 
 KEY = "a key that is long enough for HS256, which this test alone uses"
 CLAIMS = {
@@ -129,6 +130,19 @@ def test_events_are_numbered_and_relative() -> None:
     assert "t-2" not in str(show.events(record, "connect", since=mark + 2))
     assert "connect" not in str(show.events(record, "token", "publish"))
     assert str(show.events([])) == "nothing happened"
+
+
+def test_a_packet_shows_its_parts_and_hides_its_token() -> None:
+    connect = encode(Connect(client_id="t-1", username="t-1", password=made(CLAIMS).encode()))
+    text = str(show.packet(connect))
+    assert all(word in text for word in ("bytes", "client identifier", "password", "t-1"))
+    assert made(CLAIMS).split(".")[1][:12] not in text
+    assert str(show.packet("CONNECT")) == "no bytes: a str"  # type: ignore[arg-type]
+
+
+@given(st.binary())
+def test_any_bytes_are_shown_as_far_as_they_go(data: bytes) -> None:
+    assert isinstance(str(show.packet(data)), str)
 
 
 def test_a_picture_shows_in_a_cell_as_it_prints() -> None:

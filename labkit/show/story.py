@@ -1,10 +1,10 @@
 """What happened and what was decided, as text: events of a record, the checks of a decision, a packet."""
 
 from collections.abc import Iterable
-from typing import Any
 
 from labkit.record import Event
 from labkit.show.text import Shown, masked, seconds, table
+from labkit.wire import dissect
 
 __all__ = ["decision", "events", "packet"]
 
@@ -39,14 +39,10 @@ def decision(explanation: object) -> Shown:
 
 
 def packet(data: bytes) -> Shown:
-    """The parts of an MQTT packet: where each stands, what it is called, what it says.
-
-    Secrets and tokens are masked; the token's place and length are what a packet shows.
-    """
-    from labkit.wire import dissect
-
-    rows = [_range(part, data) for part in dissect(data)]
-    return Shown(table([("bytes", "part", "value"), *rows], indent="") if rows else "no bytes")
+    """The bytes of an MQTT packet, each with its name and meaning; tokens and passwords are masked."""
+    if not isinstance(data, bytes | bytearray | memoryview):
+        return Shown(f"no bytes: a {type(data).__name__}")
+    return Shown(masked(str(dissect(bytes(data)))))
 
 
 def _wanted(kind: str, kinds: tuple[str, ...]) -> bool:
@@ -66,9 +62,3 @@ def _facts(event: Event, numbers: dict[str, str]) -> str:
             value = seconds(value)
         told.append(f"{name}={masked(str(value))}")
     return "  ".join(told)
-
-
-def _range(part: Any, data: bytes) -> tuple[str, str, str]:
-    last = part.end - 1
-    place = f"{part.start}" if last <= part.start else f"{part.start}-{last}"
-    return place, str(part.name), masked(str(part.value))
