@@ -24,7 +24,7 @@ def inspect_token(
         typer.echo(f"labkit: this is no JWT access token: {refusal}", err=True)
         return 1
     for title, part in (("Header", parts.header), ("Claims", parts.claims)):
-        typer.echo(f"{title}\n{json.dumps(part, indent=2, ensure_ascii=False)}\n")
+        typer.echo(f"{title}\n{json.dumps(dict(part), indent=2, ensure_ascii=False)}\n")
     _say_when(parts.claims)
     if keys_file is None:
         typer.echo("The signature was not checked: give the issuer's keys with --jwks FILE.")
