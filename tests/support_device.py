@@ -288,11 +288,11 @@ class FakeBroker:
             )
         elif packet.kind == "PINGREQ":
             answer = b"\xd0\x00"
-        if answer:
-            line.sendall(answer)
         with self.changed:
             self.packets.append(packet)
             self.changed.notify_all()
+        if answer:
+            line.sendall(answer)
         return packet.kind != "DISCONNECT" and not (packet.kind == "CONNECT" and self.kick)
 
 

@@ -71,6 +71,7 @@ class Connection:
         self.client_id = client_id
         self.broker = f"the broker at {host}:{port}"
         self.connected = False
+        self._wanted = False  # between open and close, whether or not the connection stands
         self.session_present = False
         self.subscriptions: dict[str, int] = {}  #: topic filter -> QoS, as granted
         self._carrier = carrier
@@ -87,8 +88,10 @@ class Connection:
         self._tls = None if ca_file is None and is_loopback(host) else tls_context(ca_file)
         self._paho = self._new_client()
 
-    def open(self, access_token: str, timeout: float) -> None:
+    def open(self, access_token: str, timeout: float) -> list[str]:
         """Connect with ``access_token``, in place of the connection that stands.
+
+        Returns the subscriptions that the broker had forgotten and does not grant again.
 
         Raises:
             ConnectionFailed: the broker was not to be reached, or refused.
@@ -96,7 +99,7 @@ class Connection:
         with self._in_use:  # or a PUBLISH might overtake the CONNECT
             self._carry(access_token)
             self._hang_up()
-            self._connack = None
+            self._wanted, self._connack = True, None
             try:
                 self._paho.reconnect()
             except OSError as error:
@@ -107,8 +110,9 @@ class Connection:
             self._network.start()
             try:
                 self._await_connack(timeout)
-                if self.subscriptions and not self.session_present:
-                    self._request(list(self.subscriptions.items()), timeout)
+                if self.session_present or not self.subscriptions:
+                    return []
+                return self._request(list(self.subscriptions.items()), timeout)
             except BaseException:
                 self._hang_up()
                 raise
@@ -116,7 +120,7 @@ class Connection:
     def close(self) -> bool:
         """Leave politely, and say whether there was a connection to leave."""
         with self._in_use:
-            connected = self._hang_up()
+            self._wanted, connected = False, self._hang_up()
             self._paho = self._new_client()  # gone is the old one, and what nobody acknowledged
             return connected
 
@@ -143,12 +147,15 @@ class Connection:
         with self._changed:
             if not self._changed.wait_for(lambda: self._inbox, timeout):
                 filters = ", ".join(self.subscriptions) or "nothing"
-                raise TimeoutError(f"no message within {timeout:g} s; the device is subscribed to {filters}")
+                state = f"{'' if self.connected else 'not '}connected, subscribed to {filters}"
+                raise TimeoutError(f"no message within {timeout:g} s; the device is {state}")
             return self._inbox.popleft()
 
     @contextlib.contextmanager
     def _held(self, timeout: float) -> Iterator[None]:
         """While this is held, the connection is not replaced."""
+        if not self._wanted:
+            raise ConnectionFailed("the device is not connected: call connect() first")
         if not self._in_use.acquire(timeout=timeout):
             raise TimeoutError(f"{self.broker} did not let us in within {timeout:g} s")
         try:

@@ -158,7 +158,6 @@ class Device:
             ConnectionFailed: it was not sent, and will not be.
             TimeoutError: no acknowledgement within ``timeout`` seconds; it will be sent again.
         """
-        self._insist_on_connect()
         self._connection.publish(topic, payload, qos, retain, timeout)
 
     def subscribe(self, topic_filter: str, qos: int = 1, timeout: float = _PATIENCE) -> None:
@@ -168,7 +167,6 @@ class Device:
             PermissionError: the broker refuses it.
             ConnectionFailed: no connection, or no answer within ``timeout`` seconds.
         """
-        self._insist_on_connect()
         if not self._connection.subscribe(topic_filter, qos, timeout):
             self._note("subscribe.refused", filter=topic_filter)
             advice = f"the token needs a scope that covers it, such as mqtt.subscribe:{topic_filter}"
@@ -240,7 +238,7 @@ class Device:
     def _open(self, token: Token, timeout: float = _PATIENCE) -> None:
         self._carried = token
         try:
-            self._connection.open(token.access_token, timeout)
+            no_longer_granted = self._connection.open(token.access_token, timeout)
         except ConnectionFailed as refusal:
             if refusal.return_code is not None:
                 self._note("connect.refused", return_code=refusal.return_code)
@@ -250,6 +248,8 @@ class Device:
         self._connected_at, self._trouble = self._clock.now(), ""
         self._plan(token.refresh_at)
         self._note("connected", return_code=0, session_present=self._connection.session_present)
+        for topic_filter in no_longer_granted:
+            self._note("subscribe.refused", filter=topic_filter)
 
     def _back_off(self, error: TokenRequestFailed | ConnectionFailed) -> None:
         """Try again after a random time, of up to twice as long after every failure ("full jitter")."""
@@ -284,16 +284,11 @@ class Device:
 
     def _run(self, task: Callable[[], _T]) -> _T:
         """Have the worker do ``task``, and wait for it."""
-        self._insist_on_connect()
         future = self._submit(task)
         if future is not None:
-            with contextlib.suppress(CancelledError):
+            with contextlib.suppress(CancelledError):  # disconnect() came first
                 return future.result()
-        raise ConnectionFailed("the device has just been disconnected")
-
-    def _insist_on_connect(self) -> None:
-        if self._worker is None:
-            raise ConnectionFailed("the device is not connected: call connect() first")
+        raise ConnectionFailed("the device is not connected: call connect() first")
 
     def _note(self, kind: str, **facts: Any) -> None:
         if self._record is not None:

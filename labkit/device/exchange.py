@@ -58,7 +58,7 @@ def exchange(
                 if len(body) > _ANSWER_LIMIT or time.monotonic() > give_up_at:
                     raise TokenRequestFailed(f"the answer of {host} is too long, or takes too long")
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-        raise TokenRequestFailed(f"{host} did not answer: {str(error) or type(error).__name__}") from None
+        raise TokenRequestFailed(f"no answer from {host}: {str(error) or type(error).__name__}") from None
     try:
         answer = json.loads(body)
     except (ValueError, RecursionError):
