@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
 from rich.console import Console
 from rich.table import Table
 
@@ -102,6 +103,26 @@ def machine() -> dict[str, Value]:
     }
 
 
+class Bystanders:
+    """What the machine did besides: work of others, and time that the hypervisor took, in a span of time."""
+
+    def __init__(self) -> None:
+        self._before = self._now()
+
+    def _now(self) -> tuple[float, float, float, float]:
+        machine, own = psutil.cpu_times(), os.times()
+        idle = machine.idle + getattr(machine, "iowait", 0.0)
+        stolen = getattr(machine, "steal", 0.0)
+        # guest time is part of user time already
+        total = sum(machine) - getattr(machine, "guest", 0.0) - getattr(machine, "guest_nice", 0.0)
+        return total, total - idle - stolen, stolen, sum(own[:4])
+
+    def __str__(self) -> str:
+        total, busy, stolen, own = (b - a for a, b in zip(self._before, self._now(), strict=True))
+        others = max(0.0, busy - own)
+        return f"others used {others / total:.0%} of the machine meanwhile, {stolen / total:.0%} were stolen"
+
+
 def say(console: Console, text: str) -> None:
     """Print ``text`` as it is."""
     console.print(text, markup=False, highlight=False)
@@ -111,9 +132,7 @@ def show(section: Section, console: Console) -> None:
     """Print one section."""
     table = Table(title=section.title, title_justify="left", title_style="bold")
     for column in section.columns:
-        table.add_column(
-            column.heading, justify="right" if column.form else "left", no_wrap=bool(column.form)
-        )
+        table.add_column(column.heading, justify="right" if column.form else "left", no_wrap=True)
     for row in section.rows:
         table.add_row(*(column.text(row) for column in section.columns))
     say(console, "")

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from bench import connects, labs, swaps, tokens, validation
 from bench.children import Unavailable
-from bench.report import Plan, Section, machine, say, show, write
+from bench.report import Bystanders, Plan, Section, machine, say, show, write
 
 SECTIONS: dict[str, Callable[[Plan], Section]] = {
     "tokens": tokens.measure,
@@ -42,12 +42,13 @@ def main(description: str) -> None:
     found: list[Section] = []
     for name in options.only or SECTIONS:
         print(f"measuring {name} ...", file=sys.stderr, flush=True)
-        started = time.monotonic()
+        started, bystanders = time.monotonic(), Bystanders()
         try:
             section = SECTIONS[name](plan)
         except Unavailable as reason:
             absent = {"labkit": str(reason)}
             section = Section(name=name, title=f"{name}: not measured", columns=[], absent=absent)
+        section.notes.append(str(bystanders))
         show(section, console)
         print(f"({time.monotonic() - started:.0f} s)", file=sys.stderr, flush=True)
         found.append(section)

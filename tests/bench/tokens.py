@@ -10,13 +10,12 @@ CONNECTIONS = 8
 
 COLUMNS = [
     Column(key="name", heading="authorization server"),
-    Column(key="rate", heading="requests/s", form=".0f"),
-    Column(key="lowest", heading="lowest", form=".0f"),
-    Column(key="highest", heading="highest", form=".0f"),
+    Column(key="rate", heading="requests\nper s", form=".0f"),
+    Column(key="range", heading="lowest-\nhighest"),
     Column(key="p50_ms", heading="p50 ms", form=".2f"),
-    Column(key="cpu_us", heading="CPU us/request", form=".0f"),
-    Column(key="cpu_ratio", heading="CPU: labkit = 1", form=".2f"),
-    Column(key="client_busy", heading="client busy", form=".0%"),
+    Column(key="cpu_us", heading="CPU us\neach", form=".0f"),
+    Column(key="cpu_ratio", heading="CPU,\nlabkit = 1", form=".2f"),
+    Column(key="client_busy", heading="client\nbusy", form=".0%"),
     Column(key="token", heading="token"),
 ]
 
@@ -106,8 +105,7 @@ def _row(
     return {
         "name": name,
         "rate": median(rates),
-        "lowest": min(rates),
-        "highest": max(rates),
+        "range": f"{min(rates):.0f}-{max(rates):.0f}",
         "p50_ms": median([figures["p50_ms"] for figures in rounds]),
         "cpu_us": median(_cpu(rounds)),
         "cpu_ratio": median_ratio(_cpu(rounds), _cpu(ours)),
