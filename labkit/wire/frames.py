@@ -6,7 +6,27 @@ instead of believing that length, reads the payload of one packet as the next (a
 
 from labkit.errors import MalformedPacket
 
-__all__ = ["Framer", "remaining_length"]
+__all__ = ["Framer", "check_first_byte", "remaining_length"]
+
+
+def check_first_byte(byte: int) -> None:
+    """What the first byte of a packet tells by itself: its type exists, and its flags are allowed.
+
+    Raises:
+        MalformedPacket: not so.
+
+    Spec: MQTT 3.1.1 §2.2.1, §2.2.2 (table 2.2), §3.3.1.
+    """
+    kind, flags = byte >> 4, byte & 0x0F
+    if kind in (0, 15):
+        raise MalformedPacket(f"packet type {kind} is reserved", spec="MQTT 3.1.1 §2.2.1")
+    if kind == 3:  # PUBLISH: DUP, QoS (two bits), RETAIN
+        if flags & 0b0110 == 0b0110:
+            raise MalformedPacket("QoS 3 does not exist", spec="MQTT 3.1.1 §3.3.1.2")
+        if flags & 0b1110 == 0b1000:
+            raise MalformedPacket("a QoS 0 message cannot be a duplicate", spec="MQTT 3.1.1 §3.3.1.1")
+    elif flags != (0b0010 if kind in (6, 8, 10) else 0):  # PUBREL, SUBSCRIBE, UNSUBSCRIBE
+        raise MalformedPacket("reserved flags of the fixed header are wrong", spec="MQTT 3.1.1 §2.2.2")
 
 
 def remaining_length(data: bytes | bytearray, at: int) -> tuple[int, int] | None:
@@ -61,12 +81,14 @@ class Framer:
         """
         header = remaining_length(self._buffer, self._at + 1)
         if header is None:
+            self._check_start()
             return None
         length, body = header
         if body - self._at + length > self.limit:
             raise MalformedPacket(f"a packet of more than {self.limit} bytes", spec="limit of this server")
         end = body + length
         if end > len(self._buffer):
+            self._check_start()
             return None
         packet = bytes(memoryview(self._buffer)[self._at : end])
         if end == len(self._buffer):
@@ -75,6 +97,11 @@ class Framer:
         else:
             self._at = end
         return packet
+
+    def _check_start(self) -> None:
+        """Nobody needs to wait for the rest of what cannot be a packet."""
+        if self._at < len(self._buffer):
+            check_first_byte(self._buffer[self._at])
 
     @property
     def first_byte(self) -> int | None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 
 from labkit.errors import MalformedPacket
 from labkit.wire.cursor import Cursor
+from labkit.wire.frames import check_first_byte
 from labkit.wire.packets import (
     Connack,
     Connect,
@@ -43,9 +44,7 @@ def parse(packet: bytes) -> Packet:
 def walk(cursor: Cursor) -> Packet:
     """Read one packet with ``cursor``, from its first byte to its last."""
     first = cursor.byte("packet type and flags")
-    reader = _READERS.get(first >> 4)
-    if reader is None:
-        raise MalformedPacket(f"packet type {first >> 4} is reserved", spec="MQTT 3.1.1 §2.2.1")
+    check_first_byte(first)
     length = cursor.length("remaining length")
     if length > cursor.left:
         raise MalformedPacket(
@@ -54,19 +53,13 @@ def walk(cursor: Cursor) -> Packet:
         )
     if length < cursor.left:
         raise MalformedPacket("bytes follow the packet", spec="MQTT 3.1.1 §2.2.3")
-    packet = reader(cursor, first & 0x0F)
+    packet = _READERS[first >> 4](cursor, first & 0x0F)
     if cursor.left:
         raise MalformedPacket("bytes follow the last field", spec="MQTT 3.1.1 §2.2.3")
     return packet
 
 
-def _flags(flags: int, wanted: int = 0) -> None:
-    if flags != wanted:
-        raise MalformedPacket("reserved flags of the fixed header are wrong", spec="MQTT 3.1.1 §2.2.2")
-
-
 def _connect(cursor: Cursor, flags: int) -> Connect:
-    _flags(flags)
     protocol = cursor.text("protocol name")
     level = cursor.byte("protocol level")
     if protocol != "MQTT" and (protocol, level) != ("MQIsdp", 3):  # the name that MQTT 3.1 had
@@ -102,7 +95,6 @@ def _connect(cursor: Cursor, flags: int) -> Connect:
 
 
 def _connack(cursor: Cursor, flags: int) -> Connack:
-    _flags(flags)
     present = cursor.byte("session present")
     code = cursor.byte("return code")
     if present > 1:
@@ -111,11 +103,7 @@ def _connack(cursor: Cursor, flags: int) -> Connack:
 
 
 def _publish(cursor: Cursor, flags: int) -> Publish:
-    qos, dup = flags >> 1 & 0x03, bool(flags & 0x08)
-    if qos == 3:
-        raise MalformedPacket("QoS 3 does not exist", spec="MQTT 3.1.1 §3.3.1.2")
-    if dup and not qos:
-        raise MalformedPacket("a QoS 0 message cannot be a duplicate", spec="MQTT 3.1.1 §3.3.1.1")
+    qos = flags >> 1 & 0x03
     topic = cursor.text("topic name")
     if not topic:
         raise MalformedPacket("the topic name is empty", spec="MQTT 3.1.1 §4.7.3")
@@ -124,27 +112,28 @@ def _publish(cursor: Cursor, flags: int) -> Publish:
     packet_id = cursor.packet_id() if qos else 0
     payload = cursor.rest("payload")
     return Publish(
-        topic=topic, payload=payload, qos=qos, retain=bool(flags & 0x01), dup=dup, packet_id=packet_id
+        topic=topic,
+        payload=payload,
+        qos=qos,
+        retain=bool(flags & 0x01),
+        dup=bool(flags & 0x08),
+        packet_id=packet_id,
     )
 
 
 def _puback(cursor: Cursor, flags: int) -> Puback:
-    _flags(flags)
     return Puback(packet_id=cursor.packet_id())
 
 
 def _pubrec(cursor: Cursor, flags: int) -> Pubrec:
-    _flags(flags)
     return Pubrec(packet_id=cursor.packet_id())
 
 
 def _pubrel(cursor: Cursor, flags: int) -> Pubrel:
-    _flags(flags, 0b0010)
     return Pubrel(packet_id=cursor.packet_id())
 
 
 def _pubcomp(cursor: Cursor, flags: int) -> Pubcomp:
-    _flags(flags)
     return Pubcomp(packet_id=cursor.packet_id())
 
 
@@ -156,7 +145,6 @@ def _filter(cursor: Cursor) -> str:
 
 
 def _subscribe(cursor: Cursor, flags: int) -> Subscribe:
-    _flags(flags, 0b0010)
     packet_id = cursor.packet_id()
     filters: list[tuple[str, int]] = []
     while cursor.left or not filters:  # at least one: [MQTT-3.8.3-3]
@@ -169,7 +157,6 @@ def _subscribe(cursor: Cursor, flags: int) -> Subscribe:
 
 
 def _suback(cursor: Cursor, flags: int) -> Suback:
-    _flags(flags)
     packet_id = cursor.packet_id()
     codes: list[int] = []
     while cursor.left or not codes:
@@ -180,7 +167,6 @@ def _suback(cursor: Cursor, flags: int) -> Suback:
 
 
 def _unsubscribe(cursor: Cursor, flags: int) -> Unsubscribe:
-    _flags(flags, 0b0010)
     packet_id = cursor.packet_id()
     filters = [_filter(cursor)]  # at least one: [MQTT-3.10.3-2]
     while cursor.left:
@@ -189,22 +175,18 @@ def _unsubscribe(cursor: Cursor, flags: int) -> Unsubscribe:
 
 
 def _unsuback(cursor: Cursor, flags: int) -> Unsuback:
-    _flags(flags)
     return Unsuback(packet_id=cursor.packet_id())
 
 
 def _pingreq(cursor: Cursor, flags: int) -> Pingreq:
-    _flags(flags)
     return Pingreq()
 
 
 def _pingresp(cursor: Cursor, flags: int) -> Pingresp:
-    _flags(flags)
     return Pingresp()
 
 
 def _disconnect(cursor: Cursor, flags: int) -> Disconnect:
-    _flags(flags)
     return Disconnect()
 
 

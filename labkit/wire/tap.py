@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import threading
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeAlias, cast
 
 from labkit.errors import MalformedPacket, ServiceFailed
 from labkit.service import Endpoint, Service, listening_socket
@@ -14,6 +14,9 @@ from labkit.wire.frames import Framer
 __all__ = ["Tap", "Tapped"]
 
 _LIMIT = 1 << 20
+
+#: Which side sent it.
+Sender: TypeAlias = Literal["client", "server"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +28,7 @@ class Tapped:
     """
 
     connection: int
-    sender: Literal["client", "server"]
+    sender: Sender
     data: bytes = field(repr=False)
 
     def dissect(self, *, secrets: bool = False) -> Dissection:
@@ -53,6 +56,7 @@ class Tap(Service):
         self._connections = 0
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
+        self._relays: set[asyncio.Task[None]] = set()
 
     @property
     def endpoint(self) -> Endpoint:
@@ -88,10 +92,15 @@ class Tap(Service):
             self._server.close()
         for writer in list(self._writers):
             writer.transport.abort()
+        if self._relays:
+            await asyncio.wait(self._relays, timeout=1.0)
 
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._connections += 1
         number = self._connections
+        task = cast("asyncio.Task[None]", asyncio.current_task())
+        self._relays.add(task)
+        task.add_done_callback(self._relays.discard)
         self._writers.add(writer)
         try:
             there, back = await asyncio.open_connection(self.target.host, self.target.port)
@@ -114,7 +123,7 @@ class Tap(Service):
         source: asyncio.StreamReader,
         target: asyncio.StreamWriter,
         number: int,
-        sender: Literal["client", "server"],
+        sender: Sender,
     ) -> None:
         framer: Framer | None = Framer(_LIMIT)
         with contextlib.suppress(OSError):
@@ -122,14 +131,14 @@ class Tap(Service):
                 framer = self._note(framer, data, number, sender)
                 target.write(data)
                 await target.drain()
+            if framer is not None and framer.buffered:
+                self._write_down([framer.take_all()], number, sender)  # a packet that was never finished
             if target.can_write_eof():
                 target.write_eof()
                 return
         target.transport.abort()
 
-    def _note(
-        self, framer: Framer | None, data: bytes, number: int, sender: Literal["client", "server"]
-    ) -> Framer | None:
+    def _note(self, framer: Framer | None, data: bytes, number: int, sender: Sender) -> Framer | None:
         """Write down the packets that ``data`` completes; after what is no MQTT, each piece as it comes."""
         found: list[bytes] = []
         if framer is None:
@@ -142,7 +151,10 @@ class Tap(Service):
             except MalformedPacket:
                 found.append(framer.take_all())
                 framer = None
-        with self._changed:
-            self._packets += (Tapped(connection=number, sender=sender, data=part) for part in found)
-            self._changed.notify_all()
+        self._write_down(found, number, sender)
         return framer
+
+    def _write_down(self, parts: list[bytes], number: int, sender: Sender) -> None:
+        with self._changed:
+            self._packets += (Tapped(connection=number, sender=sender, data=part) for part in parts)
+            self._changed.notify_all()
