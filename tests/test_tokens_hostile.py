@@ -2,6 +2,7 @@
 
 import base64
 import json
+import time
 from typing import Any
 
 import pytest
@@ -175,6 +176,15 @@ def test_deep_nesting_inside_a_deep_stack_is_refused_and_not_a_crash() -> None:
         return verdict(nested) if levels == 0 else deeper(levels - 1)
 
     assert isinstance(deeper(500), AccessToken)
+
+
+@pytest.mark.parametrize("filling", ['\\"', '"', "[", "{", '[{"', "\\", '"\\', "9", '"\\u0041'])
+def test_no_header_takes_long_to_refuse(filling: str) -> None:
+    for start in ("[" * 70, "[" * 70 + '"', '{"a":', '{"'):
+        header = (start + filling * (11_500 // len(filling))).encode()
+        started = time.process_time()
+        assert isinstance(verdict(token(header=header)), TokenRejected)
+        assert time.process_time() - started < 0.5
 
 
 def test_every_token_has_only_one_spelling() -> None:

@@ -11,11 +11,12 @@
 
 from labkit.tokens.access_token import AccessToken
 from labkit.tokens.checks import CHECKS, INTROSPECTION_CHECKS
+from labkit.tokens.explanation import Explanation, Outcome
 from labkit.tokens.introspection import IntrospectionClient
 from labkit.tokens.jose import Unverified, peek_unverified
 from labkit.tokens.jwks import JwksCache
 from labkit.tokens.keys import ALGORITHMS, KeySource, StaticKeys
-from labkit.tokens.table import Check, Explanation, Outcome
+from labkit.tokens.table import Check
 from labkit.tokens.validator import TokenValidator
 
 __all__ = [

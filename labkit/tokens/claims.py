@@ -1,24 +1,21 @@
-"""The last rows of the table: what the claims must say, and to whom the token belongs.
+"""Rows of the table: what the claims must say.
 
-They are walked only after the signature has been verified, or after the introspection endpoint has vouched.
-The order of errors is that of RFC 9200 §5.10.1.1: iss, exp, aud, scope.
+They are walked only after the signature has been verified, or after the authorization server has vouched for
+the token.  The order of errors is that of RFC 9200 §5.10.1.1: iss, exp, aud, scope.
 """
 
 import re
 from typing import Any
 
-from labkit.errors import NotAllowed, Undecided
 from labkit.tokens.table import Case, Check, Fault, NotAsked, Verdict, check, shown
 
-__all__ = ["BINDING", "CLAIMS", "VOUCHED", "is_date"]
+__all__ = ["CLAIMS", "is_date"]
 
 #: The end of the year 9999.  Later moments are mistakes: milliseconds, or a number made to overflow.
 _LATEST = 253_402_300_799
 #: scope-token *( SP scope-token ), RFC 6749 §3.3.
 _SCOPE = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+(?: [\x21\x23-\x5B\x5D-\x7E]+)*")
 _DATE = "a number of seconds since 1970"
-#: Confirmation methods that a connection can prove: TLS client certificate, DPoP key.
-_CONFIRMATIONS = frozenset({"x5t#S256", "jkt"})
 _FIX_ISSUER = "The authorization server issues tokens that are not RFC 9068 access tokens."
 
 
@@ -185,101 +182,4 @@ def scope(case: Case) -> Verdict:
     return None
 
 
-@check(
-    "cnf",
-    where="binding",
-    claim="cnf",
-    rule="A token bound to a key is accepted only from a connection that has proved to hold this key.",
-    spec="RFC 8705 §3, RFC 9449 §7.2, RFC 7800 §3.1",
-    reason="not-the-key-holder",
-    hint="A sender-constrained token is no bearer token: prove the key, or ask for a token without cnf.",
-)
-def cnf(case: Case) -> Verdict:
-    if "cnf" not in case.claims:
-        return NotAsked.NOT_ASKED
-    bound = case.claims["cnf"]
-    known = _CONFIRMATIONS & bound.keys() if isinstance(bound, dict) else ()
-    # Several methods at once: all of them must hold.  None that we know: nothing has been proved.
-    if known and all(isinstance(bound[name], str) and case.proved.get(name) == bound[name] for name in known):
-        return None
-    return Fault(
-        expected="proof of possession", actual="a plain bearer token" if not case.proved else "another key"
-    )
-
-
-@check(
-    "required scopes",
-    where="binding",
-    claim="scope",
-    rule="The token has every scope that the relying party requires, letter by letter.",
-    spec="RFC 6750 §3.1",
-    reason="missing-scope",
-    refusal=NotAllowed,
-    hint="Ask the authorization server for a token with this scope.",
-)
-def required_scopes(case: Case) -> Verdict:
-    required = case.policy.required_scopes
-    if not required:
-        return NotAsked.NOT_ASKED
-    missing = [name for name in required if name not in case.scopes]
-    return Fault(expected=" ".join(missing), actual=shown(" ".join(case.scopes))) if missing else None
-
-
-@check(
-    "client binding",
-    where="binding",
-    claim="client_id",
-    rule="The client identifier of the connection is exactly the client_id of the token.",
-    spec="lab",
-    reason="wrong-client",
-    refusal=NotAllowed,
-    hint="Connect with the client identifier that the token was issued to.",
-)
-def client_binding(case: Case) -> Verdict:
-    if case.client_id is None:
-        return NotAsked.NOT_ASKED
-    # Code point by code point: no normalisation, no case folding (RFC 7519 §7.3).
-    if case.client_id != case.claims["client_id"]:
-        return Fault(expected=shown(case.claims["client_id"]), actual=shown(case.client_id))
-    return None
-
-
-@check(
-    "active",
-    where="claims",
-    claim="active",
-    rule="The authorization server says that the token is active: JSON true, and nothing that looks like it.",
-    spec="RFC 7662 §2.2",
-    reason="inactive",
-    hint="It has expired, was revoked, or was never issued: get a new token.",
-)
-def active(case: Case) -> Verdict:
-    if case.policy.ask is None:
-        raise Undecided("introspection-unavailable", hint="No introspection endpoint was configured.")
-    case.claims = case.policy.ask(case.text)
-    found = case.claims.get("active")
-    return None if found is True else Fault(expected="true", actual=shown(found))
-
-
-@check(
-    "token_type",
-    where="claims",
-    claim="token_type",
-    rule="The token, where its type is told, is a bearer token.",
-    spec="RFC 7662 §2.2, RFC 6749 §7.1",
-    reason="wrong-type",
-    hint="A token of another type needs a proof that plain MQTT does not carry.",
-)
-def token_type(case: Case) -> Verdict:
-    if "token_type" not in case.claims:
-        return NotAsked.NOT_ASKED
-    found = case.claims["token_type"]
-    if isinstance(found, str) and found.isascii() and found.lower() == "bearer":
-        return None
-    return Fault(expected="Bearer", actual=shown(found))
-
-
-#: What the authorization server answers, in place of header and signature.
-VOUCHED = (active, token_type)
 CLAIMS = (iss, exp, nbf, iat, lifetime, aud, sub, client_id, jti, scope)
-BINDING = (cnf, required_scopes, client_binding)

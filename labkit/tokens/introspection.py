@@ -16,10 +16,11 @@ from labkit.errors import Undecided
 from labkit.tokens.access_token import AccessToken
 from labkit.tokens.checks import INTROSPECTION_CHECKS
 from labkit.tokens.claims import is_date
-from labkit.tokens.envelope import TEXT
+from labkit.tokens.explanation import Explanation, explain
 from labkit.tokens.fetch import Endpoint, FetchFailed
 from labkit.tokens.policy import Now, Policy, strings
-from labkit.tokens.table import Case, Explanation, accepted, explain, judge
+from labkit.tokens.spelling import TEXT
+from labkit.tokens.table import Case, accepted, judge
 
 __all__ = ["IntrospectionClient"]
 

@@ -26,7 +26,8 @@ _TO_BASE64 = bytes.maketrans(b"-_", b"+/")
 #: The last character carries 2 or 4 bits that belong to no byte, and they must be zero: without this rule
 #: four or sixteen spellings stand for the same bytes (RFC 4648 §3.5).  By length modulo 4; 1 cannot occur.
 _LAST_CHARACTER = {2: frozenset("AQgw"), 3: frozenset("AEIMQUYcgkosw048")}
-_BRACKETS_OR_STRING = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]')
+#: Linear on any text: what is inside a string is passed over once, even when the string never ends.
+_BRACKET_OR_STRING = re.compile(r'[\[\]{}]|"(?:[^"\\]|\\.)*+(?:"|\\?\Z)', re.DOTALL)
 
 
 class NotStrict(ValueError):
@@ -86,17 +87,14 @@ def decode_object(data: bytes) -> dict[str, Any]:
     return value
 
 
-@functools.lru_cache(maxsize=64)
 def decode_header(segment: str) -> Mapping[str, Any]:
     """The JOSE header in the first segment of a token, read-only.
-
-    All tokens signed with one key share the same header text, so it is read once.  What is remembered is
-    bounded, and a header holds no secret.
 
     Raises:
         NotStrict: see :func:`decode_base64url` and :func:`decode_object`.
     """
-    return MappingProxyType(decode_object(decode_base64url(segment)))
+    # All tokens signed with one key share the same short header, so it is read once.
+    return _remembered_header(segment) if len(segment) <= 256 else _header(segment)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,9 +140,16 @@ def peek_unverified(token: str | bytes, *, max_token_bytes: int = 16_384) -> Unv
         raise InvalidToken("malformed", actual=str(error), spec="RFC 7519 §7.2") from None
 
 
+def _header(segment: str) -> Mapping[str, Any]:
+    return MappingProxyType(decode_object(decode_base64url(segment)))
+
+
+_remembered_header = functools.lru_cache(maxsize=64)(_header)
+
+
 def _depth(text: str) -> int:
     deepest = depth = 0
-    for found in _BRACKETS_OR_STRING.finditer(text):
+    for found in _BRACKET_OR_STRING.finditer(text):
         if found[0] in "[{":
             depth += 1
             deepest = max(deepest, depth)

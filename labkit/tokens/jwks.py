@@ -1,7 +1,7 @@
 """The issuer's keys, fetched and kept fresh: what to do when keys rotate, servers die, and strangers knock.
 
-A *hit* takes no lock.  A *miss* fetches, but one thread at a time, and only while the allowance lasts: a
-flood of made-up key ids costs the authorization server two requests, and then one every ``min_interval``.
+A *hit* takes no lock.  A *miss* fetches, but one thread at a time and seldom: a flood of made-up key ids
+costs the authorization server one request every ``min_interval``.
 """
 
 import concurrent.futures
@@ -17,10 +17,8 @@ from labkit.tokens.policy import Now
 
 __all__ = ["JwksCache"]
 
-#: Fetches that may follow each other without a pause: the first load, and a rotation soon after it.
-BURST = 2
-#: How many missed key ids are remembered; the oldest go first.
-_MOST_MISSED = 256
+#: The two reasons to fetch a set.
+_OLD, _UNKNOWN = "old set", "unknown key"
 
 
 class _Held:
@@ -38,18 +36,20 @@ class JwksCache:
 
     How it behaves, in terms of the clock it was given:
 
-    - at most ``BURST`` + t / ``min_interval`` requests in t seconds, whatever they end in;
     - a known key answers at once for ``max_age`` seconds.  Then one caller fetches, and the others go on with
       what they have: nobody with a known key waits for another one's fetch;
-    - an unknown key has the set fetched, and is then refused until the next ``min_interval`` has passed;
-    - a key that has left the set is refused after ``max_age``, or sooner if another reason had it fetched;
+    - an unknown key has the set fetched, so that a fresh key works at once; it is refused if not there.
+      Until ``min_interval`` has passed since, unknown keys are refused without asking;
+    - a key that has left the set is refused after ``max_age``, or sooner if the set was fetched meanwhile;
+    - each of the two reasons to fetch, an old set and an unknown key, counts for itself: at most one request
+      every ``min_interval``, whether it succeeds or not;
     - while the server is down the last good set is used, for ``stale_if_error`` seconds beyond ``max_age``.
       A set that must not be used (see ``KeySet``) counts as a failed fetch.
 
     Args:
         url: the ``jwks_uri``; https, or http to a loopback address.
         clock: anything with ``now()`` in Unix seconds; the system's clock when left out.
-        min_interval: seconds that pay for one request.
+        min_interval: seconds between two requests for the same reason.
         max_age: seconds that a set is used without asking again.
         stale_if_error: seconds that it is used beyond that, as long as no newer one can be had.
         ca_file: PEM file of the certificates to trust instead of the usual ones.
@@ -86,9 +86,7 @@ class JwksCache:
         self._trouble: str | None = None  # why the last fetch failed
         self._lock = threading.Lock()  # guards what follows, and is never held during a fetch
         self._flight: concurrent.futures.Future[None] | None = None
-        self._missed: dict[str | None, float] = {}
-        self._allowance = float(BURST)
-        self._counted_at = self._clock.now()
+        self._asked_at = {_OLD: -math.inf, _UNKNOWN: -math.inf}
 
     def find(self, kid: str | None, algorithm: str) -> VerificationKey:
         """See :meth:`labkit.tokens.KeySource.find`."""
@@ -96,19 +94,14 @@ class JwksCache:
         key = held.keys.find(kid, algorithm) if held is not None else None
         if key is not None and self._age(held) < self._max_age:
             return key
-        if key is not None or not self._missed_lately(kid):
-            newer = self._newer_than(held, wait=key is None or self._worn_out(held))
-        else:
-            newer = held
-        if newer is None or self._worn_out(newer):
+        held = self._newer_than(held, known=key is not None)
+        if held is None or self._worn_out(held):
             raise self._unavailable()
-        key = newer.keys.find(kid, algorithm)
+        key = held.keys.find(kid, algorithm)
         if key is not None:
             return key
-        if self._trouble is not None:  # it may be a new key: nobody can tell
+        if self._trouble is not None:  # it may be a fresh key: nobody can tell
             raise self._unavailable()
-        if newer is not held:
-            self._remember_missed(kid)
         raise unknown_key(kid)
 
     def ready(self, kid: str | None, algorithm: str) -> bool:
@@ -117,23 +110,22 @@ class JwksCache:
         known = held is not None and held.keys.find(kid, algorithm) is not None
         if known and self._age(held) < self._max_age:
             return True
-        if not known and self._missed_lately(kid):
-            return True
         with self._lock:
             if self._flight is not None:
                 return known and not self._worn_out(held)
-            return self._credit() < 1
+            return self._reason_to_ask(held, known=known) is None
 
-    def _newer_than(self, held: _Held | None, *, wait: bool) -> _Held | None:
+    def _newer_than(self, held: _Held | None, *, known: bool) -> _Held | None:
         """The set after ``held`` if one can be had, else ``held`` again."""
         with self._lock:
             if self._held is not held:
                 return self._held  # somebody was quicker
             flight, mine = self._flight, None
             if flight is None:
-                if self._credit() < 1:
+                reason = self._reason_to_ask(held, known=known)
+                if reason is None:
                     return held
-                self._allowance -= 1
+                self._asked_at[reason] = self._clock.now()
                 self.fetches += 1
                 mine = self._flight = concurrent.futures.Future()
         if mine is not None:
@@ -143,9 +135,17 @@ class JwksCache:
                 with self._lock:
                     self._flight = None
                 mine.set_result(None)
-        elif wait and flight is not None:
+        elif flight is not None and (not known or self._worn_out(held)):
             concurrent.futures.wait([flight], self._patience)
         return self._held
+
+    def _reason_to_ask(self, held: _Held | None, *, known: bool) -> str | None:
+        """Why a request is due now, or ``None``.  Attempts count: a dead server is not hammered either."""
+        now = self._clock.now()
+        for reason, applies in ((_OLD, self._age(held) >= self._max_age), (_UNKNOWN, not known)):
+            if applies and not 0 <= now - self._asked_at[reason] < self._min_interval:
+                return reason
+        return None
 
     def _fetch(self) -> None:
         try:
@@ -153,25 +153,6 @@ class JwksCache:
             self._trouble = None
         except (FetchFailed, ValueError) as error:
             self._trouble = str(error)
-
-    def _credit(self) -> float:
-        """How many requests may be made now.  Attempts count: a dead server is not hammered either."""
-        now = self._clock.now()
-        earned = max(0.0, now - self._counted_at) / self._min_interval
-        self._allowance = min(float(BURST), self._allowance + earned)
-        self._counted_at = now
-        return self._allowance
-
-    def _missed_lately(self, kid: str | None) -> bool:
-        missed_at = self._missed.get(kid)
-        return missed_at is not None and 0 <= self._clock.now() - missed_at < self._min_interval
-
-    def _remember_missed(self, kid: str | None) -> None:
-        with self._lock:
-            self._missed.pop(kid, None)
-            self._missed[kid] = self._clock.now()
-            if len(self._missed) > _MOST_MISSED:
-                del self._missed[next(iter(self._missed))]
 
     def _age(self, held: _Held | None) -> float:
         return self._clock.now() - held.at if held is not None else math.inf

@@ -6,11 +6,12 @@ from typing import Any
 from labkit.clock import Clock
 from labkit.tokens.access_token import AccessToken
 from labkit.tokens.checks import CHECKS
+from labkit.tokens.explanation import Explanation, explain
 from labkit.tokens.jose import NotStrict, decode_header
 from labkit.tokens.jwks import JwksCache
 from labkit.tokens.keys import KeySource, StaticKeys, is_usable_kid
 from labkit.tokens.policy import Now, Policy, media_type, strings
-from labkit.tokens.table import Case, Explanation, accepted, explain, judge
+from labkit.tokens.table import Case, accepted, judge
 
 __all__ = ["TokenValidator"]
 
