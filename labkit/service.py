@@ -18,7 +18,7 @@ from typing import Any, Self, TypeVar
 
 from labkit.errors import ServiceFailed
 
-__all__ = ["Endpoint", "Service", "is_loopback", "listening_socket"]
+__all__ = ["Endpoint", "Service", "is_loopback", "listening_socket", "stop_listening"]
 
 _T = TypeVar("_T")
 
@@ -70,6 +70,21 @@ def listening_socket(host: str, port: int, *, backlog: int = 1024) -> socket.soc
         advice = "another program may be using it; choose another port, or 0 for any that is free"
         raise ServiceFailed(f"cannot listen on {host} port {port}: {advice} ({error})") from None
     return sock
+
+
+async def stop_listening(server: asyncio.Server) -> None:
+    """Close the listening sockets of ``server``, once what it has accepted has reached its protocol.
+
+    ``close()`` alone trips asyncio over a connection that it has accepted a moment before: an assertion fails,
+    and that socket stays open until the garbage collector finds it.
+    """
+    loop = asyncio.get_running_loop()
+    with contextlib.suppress(NotImplementedError):  # Windows' loop has no readers
+        for sock in server.sockets:
+            loop.remove_reader(sock.fileno())
+    for _ in range(4):  # turns of the loop from accept() to connection_made()
+        await asyncio.sleep(0)
+    server.close()
 
 
 class Service:

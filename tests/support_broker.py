@@ -1,4 +1,4 @@
-"""Help for the broker's tests: a tiny issuer, a broker on a clock that stands still, and a raw MQTT client."""
+"""A tiny issuer, a broker on a clock that stands still, and a raw MQTT client, for the broker's tests."""
 
 import contextlib
 import json
@@ -142,7 +142,8 @@ class Client:
         self.close()
 
     def __del__(self) -> None:
-        self.socket.close()
+        if hasattr(self, "socket"):  # nobody listened
+            self.socket.close()
 
     def send(self, *packets: Packet | bytes) -> None:
         self.socket.sendall(b"".join(p if isinstance(p, bytes) else encode(p) for p in packets))

@@ -14,7 +14,7 @@ from labkit.broker.limits import Limits
 from labkit.clock import Clock
 from labkit.errors import ServiceFailed
 from labkit.record import Record
-from labkit.service import Endpoint, Service, is_loopback, listening_socket
+from labkit.service import Endpoint, Service, is_loopback, listening_socket, stop_listening
 
 __all__ = ["Broker", "Client"]
 
@@ -157,7 +157,8 @@ class Broker(Service):
         assert server is not None
         assert gate is not None
         assert inner is not None
-        server.close()
+        gate.shut()
+        await stop_listening(server)
         await gate.close()
         self._gate_keeper = None
         gc.unfreeze()

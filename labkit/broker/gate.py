@@ -63,8 +63,7 @@ class Gate:
         """A socket is there; nobody knows yet whose."""
         if self._closing:
             connection.abort()
-            return
-        if len(self._outside) >= self.limits.max_pending:
+        elif len(self._outside) >= self.limits.max_pending:
             oldest = next(iter(self._outside))
             del self._outside[oldest]
             oldest.abort()
@@ -259,9 +258,12 @@ class Gate:
             return None
         return done
 
-    async def close(self) -> None:
-        """Let nobody in, send everybody away, and wait until they are gone."""
+    def shut(self) -> None:
+        """Let nobody in any more."""
         self._closing = True
+
+    async def close(self) -> None:
+        """Send everybody away and wait until they are gone; :meth:`shut` goes before."""
         for connection in list(self._outside):
             connection.abort()
         for connection in list(self.live.values()):

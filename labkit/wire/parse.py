@@ -109,15 +109,13 @@ def _publish(cursor: Cursor, flags: int) -> Publish:
         raise MalformedPacket("the topic name is empty", spec="MQTT 3.1.1 §4.7.3")
     if "+" in topic or "#" in topic:
         raise MalformedPacket("the topic name holds a wildcard", spec="MQTT 3.1.1 §3.3.2.1")
-    packet_id = cursor.packet_id() if qos else 0
-    payload = cursor.rest("payload")
     return Publish(
         topic=topic,
-        payload=payload,
+        packet_id=cursor.packet_id() if qos else 0,
+        payload=cursor.rest("payload"),
         qos=qos,
         retain=bool(flags & 0x01),
         dup=bool(flags & 0x08),
-        packet_id=packet_id,
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, cast
 
 from labkit.errors import MalformedPacket, ServiceFailed
-from labkit.service import Endpoint, Service, listening_socket
+from labkit.service import Endpoint, Service, listening_socket, stop_listening
 from labkit.wire.dissect import Dissection, dissect
 from labkit.wire.frames import Framer
 
@@ -89,7 +89,7 @@ class Tap(Service):
 
     async def _close(self) -> None:
         if self._server is not None:
-            self._server.close()
+            await stop_listening(self._server)
         for writer in list(self._writers):
             writer.transport.abort()
         if self._relays:
