@@ -29,7 +29,7 @@ DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
 #: other (RFC 9700 §4.15).
 _USER = "user:"
 
-#: scrypt's cost: about 40 ms and 16 MiB a guess.
+#: scrypt's cost: about 50 ms and 16 MiB a guess.
 _SCRYPT = {"n": 2**14, "r": 8, "p": 1}
 
 _CLIENT_ID = re.compile(r"[\x21\x24-\x2a\x2c-\x2e\x30-\x5b\x5d-\x7e]{1,128}")
@@ -105,12 +105,12 @@ class User:
 
     @classmethod
     def new(cls, name: str, password: str) -> Self:
-        """Passwords are guessable, so they are stored with scrypt and a salt; about 40 ms."""
+        """Passwords are guessable, so they are stored with scrypt and a salt; about 50 ms."""
         salt = secrets.token_bytes(16)
         return cls(name=name, salt=salt.hex(), password_hash=_scrypt(password, salt))
 
     def has_password(self, password: str) -> bool:
-        """Whether this is the user's password; about 40 ms whatever the answer."""
+        """Whether this is the user's password; about 50 ms whatever the answer."""
         return same(_scrypt(password, bytes.fromhex(self.salt)), self.password_hash)
 
 

@@ -69,7 +69,7 @@ class Registry:
         self._journal.write(("user", user.name, asdict(user)))
 
     def check_password(self, name: str, password: str, peer: str) -> None:
-        """Return if that is the user's password; about 40 ms, whoever the user is.
+        """Return if that is the user's password; about 50 ms, whoever the user is.
 
         Raises:
             Refused: ``invalid_grant``: it is not, or too many were tried from there (RFC 6749 §4.3.2).

@@ -180,7 +180,7 @@ class AuthServer(Service):
         return credentials
 
     def register_user(self, username: str, password: str) -> None:
-        """Register a person who can answer for a device, or give a device a new password; about 40 ms.
+        """Register a person who can answer for a device, or give a device a new password; about 50 ms.
 
         Raises:
             RegistrationRefused: the message says what to change.
