@@ -38,7 +38,7 @@ quiz = Quiz(
         ),
     ),
     Question(
-        "A soil sensor has no screen, and nobody is near when it starts. How does it ask for tokens?",
+        "A soil sensor has no screen, and nobody is near when it starts. How does it ask?",
         (
             Choice(
                 "With its owner's user name and password.",
