@@ -59,7 +59,7 @@ def client(server: Answers, now: Clock) -> Iterator[IntrospectionClient]:
 
 
 def asking(server: Answers, clock: Clock | None = None, **settings: Any) -> IntrospectionClient:
-    settings.setdefault("timeout", 1.0)
+    settings.setdefault("timeout", 5.0)
     return IntrospectionClient(
         server.url, "broker", "s3cret", ISSUER, AUDIENCE, clock=clock or frozen(), **settings
     )
@@ -233,7 +233,7 @@ def test_without_an_answer_the_door_stays_shut_and_nothing_is_kept(
     server: Answers, now: Clock, spoil: Callable[[Answers], None]
 ) -> None:
     good = (server.status, server.headers, server.body)
-    with asking(server, now, timeout=0.3) as client:
+    with asking(server, now, timeout=1.0) as client:
         spoil(server)
         error = refusal(client)
         assert isinstance(error, Undecided)
@@ -347,3 +347,17 @@ def test_the_certificate_of_the_server_is_checked_before_the_secret_is_sent(tmp_
     with http_server(wrong_host) as server, asking(server, ca_file=other) as client:
         assert refusal(client).reason == "introspection-unavailable"
         assert server.requests == []
+
+
+def test_a_token_that_expires_while_the_server_thinks_is_refused(
+    client: IntrospectionClient, server: Answers, now: Clock
+) -> None:
+    slow = json.dumps(claims(active=True, exp=NOW + 5)).encode()
+
+    def thinks(_: bytes) -> bytes:
+        now.advance(seconds=5)
+        return slow
+
+    server.body = thinks
+    with pytest.raises(InvalidToken, match="expired"):
+        client.validate(OPAQUE, client_id=CLIENT)

@@ -198,7 +198,7 @@ def test_a_bad_answer_counts_as_none_and_the_last_good_set_stays(
 ) -> None:
     good = (server.status, dict(server.headers), server.body)
     spoil(server)
-    cache, judge = over(server, time_stands, timeout=0.5)
+    cache, judge = over(server, time_stands, timeout=1.0)
     assert reason(judge, token()) == "keys-unavailable"
     server.status, server.headers, server.body = good
     assert reason(judge, token()) == "accepted"

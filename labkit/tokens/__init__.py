@@ -1,12 +1,13 @@
 """The relying party's side: what a broker does with an access token.
 
-=========================  ==================================================================
-:class:`TokenValidator`    checks JWT access tokens on the spot, with the issuer's public keys
+============================  ==============================================================
+:class:`TokenValidator`       checks JWT access tokens on the spot, with the issuer's keys
 :class:`IntrospectionClient`  asks the authorization server about each token instead
-:data:`CHECKS`             the table of checks that both walk
-:class:`AccessToken`       what is known about a token that has passed
-:class:`JwksCache`         the issuer's keys, fetched and kept fresh
-=========================  ==================================================================
+:data:`CHECKS`                the table of checks that both walk along
+:class:`AccessToken`          what is known about a token that has passed
+:class:`JwksCache`            the issuer's keys, fetched and kept fresh
+:func:`peek_unverified`       looks into a token without checking anything
+============================  ==============================================================
 """
 
 from labkit.tokens.access_token import AccessToken

@@ -6,26 +6,24 @@ door that stays shut while the server is down.
 
 import hashlib
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus
 
 from labkit.clock import Clock
 from labkit.errors import Undecided
-from labkit.tokens.access_token import AccessToken
 from labkit.tokens.checks import INTROSPECTION_CHECKS
 from labkit.tokens.claims import is_date
-from labkit.tokens.explanation import Explanation, explain
 from labkit.tokens.fetch import Endpoint, FetchFailed
 from labkit.tokens.policy import Now, Policy, strings
+from labkit.tokens.relying_party import RelyingParty
 from labkit.tokens.spelling import TEXT
-from labkit.tokens.table import Case, accepted, judge
 
 __all__ = ["IntrospectionClient"]
 
 
-class IntrospectionClient:
+class IntrospectionClient(RelyingParty):
     """Decides about tokens by RFC 7662, with the same face as :class:`~labkit.tokens.TokenValidator`.
 
     The server's answer is not believed blindly: ``active`` has to be JSON ``true``, and issuer, audience,
@@ -54,6 +52,8 @@ class IntrospectionClient:
     Spec: RFC 7662 §2, §4.
     """
 
+    checks = INTROSPECTION_CHECKS
+
     def __init__(
         self,
         endpoint: str,
@@ -71,7 +71,7 @@ class IntrospectionClient:
         ca_file: Path | str | None = None,
         timeout: float = 3.0,
     ) -> None:
-        self._policy = Policy(
+        policy = Policy(
             issuer=issuer,
             audience=audience,
             required_scopes=strings("required_scopes", required_scopes),
@@ -79,46 +79,18 @@ class IntrospectionClient:
             max_token_bytes=max_token_bytes,
             ask=self._ask,
         )
+        super().__init__(policy, clock or Clock())
         # Basic credentials are form-encoded first (RFC 6749 §2.3.1): an id may hold a colon.
         credentials = (quote_plus(client_id), quote_plus(client_secret))
         self._endpoint = Endpoint(endpoint, ca_file=ca_file, auth=credentials, timeout=timeout)
-        self._clock: Now = clock or Clock()
         self._ttl = ttl
         self._max_answers = max_answers
         self._answers: dict[bytes, tuple[float, dict[str, Any]]] = {}
         self._lock = threading.Lock()
 
-    @property
-    def issuer(self) -> str:
-        """The authorization server that is trusted."""
-        return self._policy.issuer
-
-    @property
-    def audience(self) -> str:
-        """The identifier of this relying party."""
-        return self._policy.audience
-
-    def validate(
-        self, token: str | bytes, client_id: str | None = None, *, proved: Mapping[str, str] | None = None
-    ) -> AccessToken:
-        """The facts about ``token``; see :meth:`labkit.tokens.TokenValidator.validate`.
-
-        Raises:
-            TokenRejected: the token was refused, or nobody could tell; and nothing else.
-        """
-        case = self._case(token, client_id, proved)
-        judge(INTROSPECTION_CHECKS, case)
-        return accepted(case)
-
-    def explain(
-        self, token: str | bytes, client_id: str | None = None, *, proved: Mapping[str, str] | None = None
-    ) -> Explanation:
-        """Every check with its outcome; never raises.  The arguments are those of :meth:`validate`."""
-        return explain(INTROSPECTION_CHECKS, self._case(token, client_id, proved))
-
     def ready_for(self, token: str | bytes) -> bool:
         """Whether :meth:`validate` will answer without touching the network; never raises."""
-        case = self._case(token, None, None)
+        case = self._case(token)
         if any(row.predicate(case) is not None for row in TEXT):
             return True
         return self._kept(_name(case.text)) is not None
@@ -135,10 +107,6 @@ class IntrospectionClient:
 
     def __repr__(self) -> str:
         return f"<IntrospectionClient for {self.audience}, asking {self._endpoint.url}>"
-
-    def _case(self, token: Any, client_id: str | None, proved: Mapping[str, str] | None) -> Case:
-        now = self._clock.now()
-        return Case(policy=self._policy, token=token, now=now, client_id=client_id, proved=proved or {})
 
     def _ask(self, token: str) -> dict[str, Any]:
         """What the server says about ``token``, or has just said."""

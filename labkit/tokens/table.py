@@ -15,7 +15,7 @@ from labkit.errors import InvalidToken, TokenRejected
 from labkit.record import redact
 from labkit.tokens.access_token import AccessToken
 from labkit.tokens.keys import VerificationKey
-from labkit.tokens.policy import Policy
+from labkit.tokens.policy import Now, Policy
 
 __all__ = [
     "Case",
@@ -37,8 +37,8 @@ class Case:
     """One token on trial.  The first fields are given; the others are filled in on the way."""
 
     policy: Policy
+    clock: Now
     token: Any = field(repr=False)
-    now: float
     client_id: str | None
     proved: Mapping[str, str]
     text: str = field(default="", repr=False)
@@ -48,6 +48,11 @@ class Case:
     key: VerificationKey | None = None
     audience: tuple[str, ...] = ()
     scopes: tuple[str, ...] = ()
+
+    @property
+    def now(self) -> float:
+        """The time at this moment: a row above may have waited for a server."""
+        return self.clock.now()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

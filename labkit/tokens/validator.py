@@ -4,19 +4,17 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from labkit.clock import Clock
-from labkit.tokens.access_token import AccessToken
 from labkit.tokens.checks import CHECKS
-from labkit.tokens.explanation import Explanation, explain
 from labkit.tokens.jose import NotStrict, decode_header
 from labkit.tokens.jwks import JwksCache
 from labkit.tokens.keys import KeySource, StaticKeys, is_usable_kid
 from labkit.tokens.policy import Now, Policy, media_type, strings
-from labkit.tokens.table import Case, accepted, judge
+from labkit.tokens.relying_party import RelyingParty
 
 __all__ = ["TokenValidator"]
 
 
-class TokenValidator:
+class TokenValidator(RelyingParty):
     """Decides whether a JWT access token is good, for this relying party, now and from this client.
 
     It walks the table :data:`~labkit.tokens.CHECKS`: spelling, header, key, signature; only then the claims;
@@ -40,6 +38,8 @@ class TokenValidator:
     Spec: RFC 9068 §4, RFC 8725 §3.
     """
 
+    checks = CHECKS
+
     def __init__(
         self,
         issuer: str,
@@ -53,7 +53,7 @@ class TokenValidator:
         *,
         token_types: Iterable[str] = ("at+jwt",),
     ) -> None:
-        self._clock: Now = clock or Clock()
+        clock = clock or Clock()
         allowed = strings("algorithms", algorithms)
         types = strings("token_types", token_types)
         if not allowed or not types:
@@ -61,10 +61,10 @@ class TokenValidator:
                 "algorithms and token_types are allow-lists: with an empty one no token can pass"
             )
         if isinstance(keys, str):
-            keys = JwksCache(keys, clock=self._clock)
+            keys = JwksCache(keys, clock=clock)
         elif isinstance(keys, Mapping):
             keys = StaticKeys(keys)
-        self._policy = Policy(
+        policy = Policy(
             issuer=issuer,
             audience=audience,
             algorithms=allowed,
@@ -74,41 +74,7 @@ class TokenValidator:
             max_token_bytes=max_token_bytes,
             keys=keys,
         )
-
-    @property
-    def issuer(self) -> str:
-        """The authorization server that is trusted."""
-        return self._policy.issuer
-
-    @property
-    def audience(self) -> str:
-        """The identifier of this relying party."""
-        return self._policy.audience
-
-    def validate(
-        self, token: str | bytes, client_id: str | None = None, *, proved: Mapping[str, str] | None = None
-    ) -> AccessToken:
-        """The facts in ``token``, after every check has passed.
-
-        Args:
-            token: the token as received.
-            client_id: the client identifier of the connection.  ``None`` leaves out the binding: only where
-                there is no connection, as in a lesson.
-            proved: the keys whose possession the connection has proved, as the ``cnf`` claim names them: for
-                example ``{"x5t#S256": …}`` after TLS with a client certificate.
-
-        Raises:
-            TokenRejected: the token was refused, and nothing else is raised, whatever ``token`` is.
-        """
-        case = self._case(token, client_id, proved)
-        judge(CHECKS, case)
-        return accepted(case)
-
-    def explain(
-        self, token: str | bytes, client_id: str | None = None, *, proved: Mapping[str, str] | None = None
-    ) -> Explanation:
-        """Every check with its outcome; never raises.  The arguments are those of :meth:`validate`."""
-        return explain(CHECKS, self._case(token, client_id, proved))
+        super().__init__(policy, clock)
 
     def ready_for(self, token: str | bytes) -> bool:
         """Whether :meth:`validate` will answer without touching the network; never raises.
@@ -128,10 +94,6 @@ class TokenValidator:
         if not isinstance(alg, str) or alg not in self._policy.algorithms:
             return True
         return self._policy.keys is None or self._policy.keys.ready(kid, alg)
-
-    def _case(self, token: Any, client_id: str | None, proved: Mapping[str, str] | None) -> Case:
-        now = self._clock.now()
-        return Case(policy=self._policy, token=token, now=now, client_id=client_id, proved=proved or {})
 
     def __repr__(self) -> str:
         return f"<TokenValidator for {self.audience}, trusting {self.issuer}>"
