@@ -75,7 +75,7 @@ def listening_socket(host: str, port: int, *, backlog: int = 1024) -> socket.soc
 async def stop_listening(server: asyncio.Server) -> None:
     """Close the listening sockets of ``server``, once what it has accepted has reached its protocol.
 
-    ``close()`` alone trips asyncio over a connection that it has accepted a moment before: an assertion fails,
+    ``close()`` alone trips asyncio over a connection that it accepted a moment before: an assertion fails,
     and that socket stays open until the garbage collector finds it.
     """
     loop = asyncio.get_running_loop()

@@ -123,6 +123,7 @@ async def _settle() -> None:
         await asyncio.sleep(0)
 
 
+@pytest.mark.conformance("RS-36")
 def test_tokens_in_clear_stay_on_loopback() -> None:
     clock = Clock()
     with pytest.raises(ServiceFailed, match="in clear"):

@@ -87,7 +87,7 @@ def decide(presented: Presented, validator: Validator) -> Admitted | Refused:
         permissions = token.permissions
     except TokenRejected as refusal:
         return Refused(return_code=refusal.return_code, reason=refusal.reason, carrier=carrier)
-    except Exception:  # a fault of ours, or of a validator that is not: the door stays shut
+    except BaseException:  # a fault, even a panic in compiled code: the door stays shut
         return Refused(return_code=3, reason="validator-failed", carrier=carrier)
     if token.client_id != connect.client_id:  # the validator has said so; here it costs nothing to be sure
         return Refused(return_code=5, reason="client-id", carrier=carrier)

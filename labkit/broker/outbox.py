@@ -50,9 +50,7 @@ class Outbox:
 
         What the token of this connection may not receive is dropped.  Spec: §4.4 [MQTT-4.4.0-1], §4.6.
         """
-        kept = [message for message in self._queue if may_receive(message.topic)]
-        self._queue = deque(kept)
-        self._bytes = sum(map(_size, kept))
+        self._keep(lambda message: may_receive(message.topic))
         self._line = line
         self.dropped = 0
         for packet_id, message in list(self._in_flight.items()):
@@ -67,6 +65,7 @@ class Outbox:
     def detach(self) -> None:
         """The client has gone; what is in flight stays so."""
         self._line = None
+        self._keep(lambda message: message.qos > 0)
 
     def offer(self, message: Publish) -> bool:
         """Send ``message`` now or later; ``False`` when it was dropped, because too much waits already.
@@ -129,6 +128,11 @@ class Outbox:
         if packet_id in self._in_flight and self._in_flight[packet_id] is None:
             del self._in_flight[packet_id]
             self.flush()
+
+    def _keep(self, wanted: Callable[[Publish], bool]) -> None:
+        if self._queue:
+            self._queue = deque(filter(wanted, self._queue))
+            self._bytes = sum(map(_size, self._queue))
 
     def _may_fly(self, line: Line) -> bool:
         return line.writable and len(self._in_flight) < self._limits.max_inflight
