@@ -3,13 +3,13 @@
 import asyncio
 import threading
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
-from support_broker import Site, site
+from support_broker import AUDIENCE, ISSUER, Site, site
 
 from labkit.broker import Limits
 from labkit.errors import Undecided
+from labkit.tokens import AccessToken, TokenValidator
 from labkit.wire import Connack, Connect, Publish, Will, encode
 
 
@@ -122,14 +122,35 @@ class Slow:
     def __init__(self) -> None:
         self.asked = threading.Semaphore(0)
         self.answer = threading.Event()
+        self.real: TokenValidator | None = None
 
     def ready_for(self, token: str) -> bool:
         return False
 
-    def validate(self, token: str, client_id: str | None = None) -> Any:
+    def validate(self, token: str, client_id: str | None = None) -> AccessToken:
         self.asked.release()
         self.answer.wait(5)
-        raise Undecided("unreachable")
+        if self.real is None:
+            raise Undecided("unreachable")
+        return self.real.validate(token, client_id)
+
+
+def test_a_slow_yes_lets_in_who_is_still_there_and_nobody_else(caplog: pytest.LogCaptureFixture) -> None:
+    slow = Slow()
+    with site(validator=slow, limits=Limits(max_pending=2)) as place:
+        slow.real = TokenValidator(ISSUER, AUDIENCE, place.issuer.jwks, clock=place.clock)
+        pushed_out, patient = place.client(), place.client()
+        for name, client in (("dev-1", pushed_out), ("dev-2", patient)):
+            client.send(Connect(client_id=name, username=name, password=place.token(name).encode()))
+            slow.asked.acquire(timeout=5)
+        with place.client():
+            assert pushed_out.ended()
+            slow.answer.set()
+            assert patient.expect(Connack).return_code == 0
+        patient.publish("devices/dev-2/x", b"in")
+        assert [c.client_id for c in place.broker.connections] == ["dev-2"]
+    assert not place.record.events("connect.accepted", client_id="dev-1")
+    assert not caplog.records
 
 
 @pytest.mark.conformance("RS-33")

@@ -1,4 +1,23 @@
-"""The broker: a gate that admits devices by access token, in front of amqtt."""
+"""The broker: a gate that admits devices by access token, in front of amqtt.
+
+What it writes to the record, with source ``"broker"``:
+
+=====================  =============================================================================
+``connect.accepted``   client_id, jti, carrier, expires_in (seconds)
+``connect.refused``    client_id (what the caller claimed), reason, return_code, carrier
+``publish.refused``    client_id, jti, topic: acknowledged, but not forwarded
+``subscribe.refused``  client_id, jti, filter, reason
+``retain.refused``     topic, reason: forwarded, but not retained
+``message.dropped``    client_id, topic: the first of those that found its queue full
+``token.expired``      client_id, jti
+``token.revoked``      client_id, jti
+``taken-over``         client_id, jti: of the older connection
+``disconnected``       client_id, jti: by :meth:`Broker.disconnect`
+``protocol.error``     reason, and client_id once it is known to be true
+``connection.closed``  client_id, jti, reason: the end of every accepted connection
+``internal.error``     client_id, reason: a fault of the broker; please report it
+=====================  =============================================================================
+"""
 
 from labkit.broker.admission import Validator
 from labkit.broker.broker import Broker, Client

@@ -44,7 +44,7 @@ class Connection(asyncio.Protocol):
     """The gate's side of one TCP connection.  Everything runs on the broker's loop."""
 
     __slots__ = (
-        "_clock",
+        "_deadline",
         "_eof",
         "_gate",
         "_last_packet",
@@ -73,7 +73,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._lost: asyncio.Future[None] | None = None
-        self._clock: asyncio.TimerHandle | None = None  # CONNECT time-out, then keep alive, then linger
+        self._deadline: asyncio.TimerHandle | None = None  # CONNECT time-out, then keep alive, then linger
         self._stall: asyncio.TimerHandle | None = None  # a packet that does not end
         self._patience: asyncio.TimerHandle | None = None  # a client that does not read
         self._eof = False
@@ -95,7 +95,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self.peer = (transport.get_extra_info("peername") or ("", 0))[:2]
-        self._clock = self._loop.call_later(self._gate.limits.connect_timeout, self._gate.too_slow, self)
+        self._deadline = self._loop.call_later(self._gate.limits.connect_timeout, self._gate.too_slow, self)
         self._gate.arrived(self)
 
     def data_received(self, data: bytes) -> None:
@@ -118,13 +118,14 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         self._eof = True
+        self._forget()
         if self._transport is not None:
             # asyncio's transport keeps bound methods of itself.  Without that cycle the whole connection is
             # freed at once, and the garbage collector finds nothing to stop the loop for.
             for name in ("_read_ready_cb", "_write_ready"):
-                vars(self._transport).pop(name, None)
+                getattr(self._transport, "__dict__", {}).pop(name, None)
         self._transport = None
-        for timer in (self._clock, self._stall, self._patience):
+        for timer in (self._deadline, self._stall, self._patience):
             if timer is not None:
                 timer.cancel()
         if self._lost is not None and not self._lost.done():
@@ -157,14 +158,14 @@ class Connection(asyncio.Protocol):
         """From now on there is a client."""
         self.guest = guest
         self.state = State.ADMITTED
-        if self._clock is not None:
-            self._clock.cancel()
-            self._clock = None
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
         self._last_packet = self._loop.time()
         if self._transport is not None:
             self._transport.set_write_buffer_limits(high=_WRITE_AHEAD)
         if guest.keep_alive:
-            self._clock = self._loop.call_later(1.5 * guest.keep_alive, self._check_keep_alive)
+            self._deadline = self._loop.call_later(1.5 * guest.keep_alive, self._check_keep_alive)
 
     def leave(self, last_words: bytes = b"") -> None:
         """Say ``last_words``, then nothing; hear nothing; cut the line when the other side does not.
@@ -182,12 +183,13 @@ class Connection(asyncio.Protocol):
             return
         self._transport.write_eof()
         self._resume()
-        if self._clock is not None:
-            self._clock.cancel()
-        self._clock = self._loop.call_later(_LINGER, self.abort)
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = self._loop.call_later(_LINGER, self.abort)
 
     def abort(self) -> None:
         """Cut the line."""
+        self._forget()
         if self._transport is not None:
             self._transport.abort()
 
@@ -247,6 +249,11 @@ class Connection(asyncio.Protocol):
 
     # Inside.
 
+    def _forget(self) -> None:
+        """A verdict that is still to come finds nobody."""
+        if self.state is not State.ADMITTED:
+            self.state = State.LEAVING
+
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
@@ -263,7 +270,7 @@ class Connection(asyncio.Protocol):
         if rest <= 0:
             self.end("keep-alive")
         else:
-            self._clock = self._loop.call_later(rest, self._check_keep_alive)
+            self._deadline = self._loop.call_later(rest, self._check_keep_alive)
 
     def _watch_packet(self) -> None:
         limit = self._gate.limits.packet_timeout
