@@ -98,7 +98,7 @@ def refusals(plan: Plan) -> Section:
             Column(key="client_busy", heading="client\nbusy", form=".0%"),
         ],
         notes=[
-            "forged: a new token each time, signed by nobody; replayed: one of them again and again,",
+            "forged: a new token each time, the signature is wrong; replayed: one of them again and again,",
             "as from a client that never gives up; no JWT: 20 other characters.  CONNACK 4 to all of them",
             "the CPU ratio is free of the load client's own share of the time",
         ],

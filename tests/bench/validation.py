@@ -9,7 +9,7 @@ def measure(plan: Plan) -> Section:
     rounds, tokens = plan.count(15, 2), plan.count(300, 10)
     section = Section(
         name="validate",
-        title=f"5. Validation of a token, us each, {rounds} rounds of {tokens} fresh tokens, medians",
+        title=f"5. Validation of a token, CPU us each, {rounds} rounds of {tokens} fresh tokens, medians",
         columns=[
             Column(key="name", heading="algorithm"),
             Column(key="validate_us", heading="TokenValidator\n.validate", form=".0f"),
