@@ -1,0 +1,75 @@
+"""Four ways to name devices, each with a fault."""
+
+from typing import Any
+
+from labkit.exercises import Result, Wrong, exercise, not_yet, right
+
+__all__ = ["schemes"]
+
+FAULTS = {1: "topic", 2: "person", 3: "changes", 4: "secret"}
+ABOUT = {
+    (1, "person"): "nobody lives in hall 3. Put the name into devices/%c/# and count the levels.",
+    (1, "changes"): "it may change, when the device moves. But what do its slashes do right now?",
+    (2, "topic"): "an @ is harmless in a topic. Who can read the name, and in how many logs?",
+    (2, "secret"): "nobody takes a mail address for a secret. Whose address is it?",
+    (3, "secret"): "random, but not used as a secret. Which client does the next start register?",
+    (3, "topic"): "there is no slash and no wildcard in it. What happens to it at the next start?",
+    (4, "changes"): "the engineers never change it: that is part of the trouble. What do they rely on?",
+    (4, "topic"): "there is no slash and no wildcard in it. What do the engineers rely on?",
+}
+
+
+@exercise(
+    question=(
+        'Four fleets, and how they name their devices: what is the fault of each? Write "topic", "person", '
+        '"changes" or "secret".'
+    ),
+    cell="""
+faults = {
+    1: ____,
+    2: ____,
+    3: ____,
+    4: ____,
+}
+ex.schemes.check(faults)
+""",
+    solution="""
+faults = {
+    1: "topic",
+    2: "person",
+    3: "changes",
+    4: "secret",
+}
+ex.schemes.check(faults)
+""",
+    wrong=(
+        Wrong(says="count the levels", answer=FAULTS | {1: "person"}),
+        Wrong(says="Whose address is it?", answer=FAULTS | {2: "secret"}),
+        Wrong(says="at the next start?", answer=FAULTS | {3: "topic"}),
+        Wrong(says="What do they rely on?", answer=FAULTS | {4: "changes"}),
+        Wrong(says="one word for each of the fleets", answer={1: "topic"}),
+        Wrong(says="one of the four words", answer=FAULTS | {2: "wrong"}),
+    ),
+    hints=(
+        "A client id stands in topics, in logs and in tokens, for years. What follows for each fleet?",
+        "One has slashes, one names a human being, one is new every morning, one is taken for a password.",
+        "The four faults stand in the order of the list above the cell.",
+    ),
+    why=(
+        "a client id is a name: harmless in a topic, the same for years, nobody's private matter, and no "
+        "secret. What proves who a device is, is its secret or its key (RFC 6749 §2.2)."
+    ),
+)
+def schemes(answer: Any) -> Result:
+    if type(answer) is not dict or set(answer) != set(FAULTS):
+        return not_yet("give one word for each of the fleets 1 to 4.")
+    for number, fault in FAULTS.items():
+        said = answer[number]
+        word = said.strip().lower() if type(said) is str else ""
+        if word not in FAULTS.values():
+            words = '"topic", "person", "changes", "secret"'
+            return not_yet(f"fleet {number} needs one of the four words: {words}.")
+        if word != fault:
+            default = "where does such a name turn up, who reads it, and what is it good for tomorrow?"
+            return not_yet(f"fleet {number}: {ABOUT.get((number, word), default)}")
+    return right("levels in a topic, a person in every log, a new device every morning, a name as password.")
