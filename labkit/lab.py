@@ -238,13 +238,14 @@ class Lab:
             RegistrationRefused: no device of that name is registered here.
         """
         credentials = self._credentials_of(client_id)
+        shared: dict[str, Any] = {"clock": self.clock, "record": self.record}
         device = Device(
             credentials.client_id,
             credentials.client_secret,
             token_endpoint=self.token_endpoint,
             host=self.mqtt.host,
             port=self.mqtt.port,
-            **({"clock": self.clock, "record": self.record} | options),
+            **shared | options,
         )
         self._devices.add(device)
         return device

@@ -1,6 +1,6 @@
 """``labkit doctor``: is everything here that the lessons need?
 
-One line a check: ``ok``, ``note`` (works, but know this) or ``FAIL`` with what to do.  It stays on this machine.
+One line a check: ``ok``, ``note`` (works, but know this) or ``FAIL`` with what to do.  Nothing is sent out.
 """
 
 import importlib.metadata

@@ -3,7 +3,9 @@
 import json
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -54,7 +56,7 @@ def inspect_token(
     return 0 if explanation.accepted else 1
 
 
-def _say_when(claims: "dict[str, object]") -> None:
+def _say_when(claims: Mapping[str, Any]) -> None:
     issued, expires = claims.get("iat"), claims.get("exp")
     if isinstance(expires, int | float):
         left = expires - time.time()

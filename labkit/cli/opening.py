@@ -6,6 +6,7 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import typer
 
@@ -40,7 +41,8 @@ def place_lessons(folder: Path | None) -> Path:
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, copy)
             fresh.append(copy)
-    _sign([path for path in fresh if path.suffix == ".ipynb"])
+    if fresh:
+        _sign([path for path in fresh if path.suffix == ".ipynb"])
     return target
 
 
@@ -52,7 +54,7 @@ def open_lessons(folder: Path | None, *, browser: bool, port: int) -> int:
     try:
         lessons = place_lessons(folder)
         if not (lessons / _FIRST).is_file():
-            typer.echo(f"labkit: {lessons} holds no {_FIRST}: reinstall labkit, or use a whole clone", err=True)
+            typer.echo(f"labkit: {lessons} has no {_FIRST}: reinstall labkit, or use a whole clone", err=True)
             return 1
     except OSError as error:
         typer.echo(
@@ -90,11 +92,10 @@ def _is_course_material(path: Path) -> bool:
 
 
 def _sign(notebooks: list[Path]) -> None:
-    from nbformat import read
-    from nbformat.sign import NotebookNotary
+    import nbformat.sign  # half a second, and only copies need it
 
-    if notebooks:
-        notary = NotebookNotary()
-        for path in notebooks:
-            notary.sign(read(path, as_version=4))
-        notary.store.close()
+    untyped: Any = nbformat
+    notary = untyped.sign.NotebookNotary()
+    for path in notebooks:
+        notary.sign(untyped.read(path, as_version=4))
+    notary.store.close()

@@ -38,7 +38,7 @@ def facts(lab: Lab, devices: list[Credentials]) -> dict[str, Any]:
     """What a program needs to use the running lab.  It holds secrets: print it only where that is wanted."""
 
     def listener(endpoint: Endpoint | None) -> dict[str, Any] | None:
-        return endpoint and {"host": endpoint.host, "port": endpoint.port}
+        return None if endpoint is None else {"host": endpoint.host, "port": endpoint.port}
 
     return {
         "issuer": lab.issuer,
