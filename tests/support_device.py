@@ -160,6 +160,7 @@ class FakeBroker:
         self.suback = 1
         self.reads = threading.Event()
         self.reads.set()
+        self.stuck = False  #: reads no more, though there may be something to read
         self.tls_versions: list[str | None] = []
         self.changed = threading.Condition()
         self._tls = tls
@@ -240,7 +241,9 @@ class FakeBroker:
             with self.changed:
                 self._lines[number] = line
             while self._answer(number, line, *self._read(line)):
+                self.stuck = not self.reads.is_set()
                 self.reads.wait(PATIENCE)
+                self.stuck = False
         except (OSError, EOFError):
             pass
         finally:
@@ -326,6 +329,12 @@ def parse(number: int, first: int, body: bytes) -> Packet:
     return packet
 
 
+KEY_USES = (
+    "digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement",
+    "key_cert_sign", "crl_sign", "encipher_only", "decipher_only",
+)  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Authority:
     """A throw-away certificate authority; ``serving(name)`` is a server's TLS context."""
@@ -337,9 +346,13 @@ class Authority:
     @classmethod
     def new(cls, folder: Path) -> "Authority":
         key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test authority")])
-        extensions = (x509.BasicConstraints(ca=True, path_length=0), True)
-        certificate = _sign(name, name, key, key, [extensions])
+        issuer = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test authority")])
+        signs_only = {name: name in ("key_cert_sign", "crl_sign") for name in KEY_USES}
+        extensions: list[tuple[x509.ExtensionType, bool]] = [
+            (x509.BasicConstraints(ca=True, path_length=0), True),
+            (x509.KeyUsage(**signs_only), True),  # Python 3.13 insists (VERIFY_X509_STRICT)
+        ]
+        certificate = _sign(issuer, issuer, key, key, extensions)
         (folder / "ca.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
         return cls(folder, key, certificate)
 

@@ -164,6 +164,21 @@ def test_many_threads_make_one_request(source: TokenSource, authserver: FakeAuth
     assert len(authserver.asked) == 1
 
 
+def test_a_token_that_lands_while_another_thread_is_on_its_way_is_shared(authserver: FakeAuthServer) -> None:
+    errands: list[Callable[[], object]] = []
+
+    def now() -> float:
+        while errands:
+            errands.pop()()
+        return 1000.0 * len(authserver.asked)  # every token is due as soon as it is there
+
+    source = TokenSource(authserver.token_endpoint, "thermostat-1", SECRET, now=now)
+    assert source.current().access_token == "opaque-1"
+    errands.append(source.fetch)  # as another thread would, just when this one looks at the time
+    assert source.current().access_token == "opaque-2"
+    assert len(authserver.asked) == 2
+
+
 @pytest.mark.conformance("CL-01")
 @pytest.mark.parametrize("token_type", ["Bearer", "bearer", "BEARER"])
 def test_the_token_type_is_compared_without_case(
@@ -804,6 +819,7 @@ def test_other_refusals_are_not_the_fault_of_the_token(
         _pass_back_off(clock, record)
     assert device.connected
     assert len(broker.of("CONNECT")) == 6
+    assert len(record.events("backing-off")) == 5
     assert len(authserver.asked) == 1
 
 
@@ -1049,7 +1065,8 @@ def test_leaving_does_not_wait_for_a_broker_that_no_longer_reads(device: Device,
     with pytest.raises(TimeoutError):
         device.publish("devices/thermostat-1/up", bytes(30_000_000), timeout=0.01)
     device.disconnect()
-    assert not device.connected
+    assert broker.stuck
+    broker.reads.set()
 
 
 def test_a_malformed_packet_ends_the_connection_and_not_the_device(
