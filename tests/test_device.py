@@ -24,6 +24,7 @@ from labkit.authserver import AuthServer
 from labkit.broker import Broker
 from labkit.clock import Clock
 from labkit.device import Device, Message, SystemClock, TokenSource
+from labkit.device.connection import Connection
 from labkit.device.exchange import tls_context
 from labkit.errors import ConnectionFailed, TokenRequestFailed
 from labkit.record import Record
@@ -784,6 +785,26 @@ def test_a_broker_that_closes_or_says_nothing_is_told_apart(device: Device, brok
     broker.close()
     with pytest.raises(ConnectionFailed, match="cannot be reached"):
         device.connect()
+
+
+def test_a_connection_that_did_not_come_about_is_not_left_open(broker: FakeBroker) -> None:
+    connection = Connection(
+        "thermostat-1",
+        broker.host,
+        broker.port,
+        carrier="password",
+        clean_session=False,
+        keep_alive=60,
+        will=None,
+        ca_file=None,
+        on_lost=lambda: None,
+    )
+    broker.connack = None
+    with pytest.raises(ConnectionFailed):
+        connection.open("opaque-1", timeout=0.05)
+    broker.wait("CONNECT")
+    broker.wait_until_empty()
+    connection.close()
 
 
 # Refusals, losses and no tight loops

@@ -125,6 +125,7 @@ class Connection:
             return connected
 
     def publish(self, topic: str, payload: Any, qos: int, retain: bool, timeout: float) -> None:
+        """Publish, and wait for the acknowledgement, be it on this connection or on the next."""
         with self._held(timeout):
             sent = self._paho.publish(topic, payload, qos, retain)
         if qos > 0 and sent.rc == MQTTErrorCode.MQTT_ERR_NO_CONN:
@@ -132,9 +133,8 @@ class Connection:
         try:
             sent.wait_for_publish(timeout)
         except (RuntimeError, ValueError):
-            raise ConnectionFailed(
-                f"{topic!r} was not published: no connection, or too many messages wait"
-            ) from None
+            reason = "no connection, or too many messages wait for one"
+            raise ConnectionFailed(f"{topic!r} was not published: {reason}") from None
         if not sent.is_published():
             raise TimeoutError(f"no acknowledgement of {topic!r} within {timeout:g} s; it will be sent again")
 
@@ -144,6 +144,7 @@ class Connection:
             return topic_filter not in self._request([(topic_filter, qos)], timeout)
 
     def receive(self, timeout: float) -> Message:
+        """The oldest message that nobody has taken yet."""
         with self._changed:
             if not self._changed.wait_for(lambda: self._inbox, timeout):
                 filters = ", ".join(self.subscriptions) or "nothing"
@@ -168,9 +169,8 @@ class Connection:
             size = f"{len(access_token)} bytes, and a field of CONNECT holds {_LONGEST_FIELD}"
             raise ConnectionFailed(f"the token is too long: it has {size}; ask for fewer scopes")
         if self._carrier == "password":
-            self._paho.username_pw_set(
-                self.client_id, access_token
-            )  # without user name paho drops the password
+            # Without a user name paho would drop the password, and not say so.
+            self._paho.username_pw_set(self.client_id, access_token)
         else:
             self._paho.username_pw_set(access_token, "")
 
