@@ -73,7 +73,7 @@ class Lab:
         self.record = Record(self.clock.now)
         self._token_lifetime = token_lifetime
         self._credentials: dict[str, Credentials] = {}
-        self._devices: weakref.WeakSet[Device] = weakref.WeakSet()
+        self._devices: weakref.WeakValueDictionary[str, Device] = weakref.WeakValueDictionary()
         self._closed = threading.Lock()
         self.authserver = AuthServer(
             audience=audience,
@@ -124,7 +124,7 @@ class Lab:
     def stop(self) -> None:
         """Disconnect the lab's devices and stop both servers.  Safe to call twice."""
         with self._closed:
-            for device in list(self._devices):
+            for device in list(self._devices.values()):
                 device.disconnect()
             self.broker.stop()
             self.authserver.stop()
@@ -230,6 +230,9 @@ class Lab:
     def device(self, client_id: str, **options: Any) -> Device:
         """A :class:`~labkit.device.Device` with the credentials of a registered device, not yet connected.
 
+        The device that an earlier call made for this name is disconnected: run a cell twice, and the second
+        device does not have to fight the first for their client identifier (MQTT 3.1.1 §3.1.4).
+
         Args:
             client_id: the registered device.
             options: passed on to ``Device`` (``carrier``, ``clean_session``…).
@@ -239,6 +242,8 @@ class Lab:
         """
         credentials = self._credentials_of(client_id)
         shared: dict[str, Any] = {"clock": self.clock, "record": self.record}
+        if (earlier := self._devices.get(client_id)) is not None:
+            earlier.disconnect()
         device = Device(
             credentials.client_id,
             credentials.client_secret,
@@ -247,7 +252,7 @@ class Lab:
             port=self.mqtt.port,
             **shared | options,
         )
-        self._devices.add(device)
+        self._devices[client_id] = device
         return device
 
     def revoke(self, client_id: str) -> None:

@@ -24,7 +24,7 @@ _LONGEST_TEXT = 300
 
 def redact(text: str) -> str:
     """``text`` with every JWT replaced by ``eyJ…``, control characters escaped, and cut at 300 characters."""
-    clean = _TOKEN.sub("eyJ…", text)
+    clean = _TOKEN.sub("eyJ…", text) if "eyJ" in text else text
     if not clean.isprintable():
         clean = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in clean)
     return clean if len(clean) <= _LONGEST_TEXT else clean[:_LONGEST_TEXT] + "…"

@@ -119,3 +119,12 @@ def test_a_token_under_another_client_id_is_refused(lab: Lab) -> None:
     lab.register("thermostat-2")
     with _connected(lab, "thermostat-2", lab.token("thermostat-1"), return_code=5) as line:
         assert line.recv(1) == b""
+
+
+def test_a_second_device_of_the_same_name_does_not_fight_the_first(lab: Lab) -> None:
+    lab.register("thermostat-1")
+    first = lab.device("thermostat-1").connect()
+    with lab.device("thermostat-1") as second:
+        assert not first.connected
+        second.publish("devices/thermostat-1/temperature", "21.5")
+    assert not lab.record.events("taken-over")
