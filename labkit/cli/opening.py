@@ -71,7 +71,7 @@ def open_lessons(folder: Path | None, *, browser: bool, port: int) -> int:
         "--ServerApp.ip=127.0.0.1",
         f"--ServerApp.port={port}",
         "--ServerApp.answer_yes=True",  # one Ctrl-C ends it, without a question
-        "--LabApp.news_url=",  # nothing of the lab asks the network
+        "--LabApp.news_url=None",  # nothing of the lab asks the network, or asks whether it may
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         "--LabApp.extension_manager=readonly",
     ]
