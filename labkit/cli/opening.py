@@ -71,20 +71,24 @@ def open_lessons(folder: Path | None, *, browser: bool, port: int) -> int:
         "--ServerApp.ip=127.0.0.1",
         f"--ServerApp.port={port}",
         "--ServerApp.answer_yes=True",  # one Ctrl-C ends it, without a question
-        "--LabApp.news_url=None",  # nothing of the lab asks the network, or asks whether it may
-        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         "--LabApp.extension_manager=readonly",
     ]
     if not browser:
         command.append("--ServerApp.open_browser=False")
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")  # a container has no other user
-    server = subprocess.Popen(command)  # noqa: S603 - our own interpreter, no shell
+    server = subprocess.Popen(command, env=_environment())  # noqa: S603 - our own interpreter, no shell
     while True:
         try:
             return server.wait()
         except KeyboardInterrupt:  # the terminal has sent it to JupyterLab as well, which is ending
             continue
+
+
+def _environment() -> dict[str, str]:
+    """Ours, and a JupyterLab that asks the network for nothing: no news, no updates."""
+    paths = [str(_PACKAGE / "cli" / "jupyter"), os.environ.get("JUPYTER_CONFIG_PATH", "")]
+    return os.environ | {"JUPYTER_CONFIG_PATH": os.pathsep.join(filter(None, paths))}
 
 
 def _is_course_material(path: Path) -> bool:
