@@ -8,6 +8,8 @@ import jwt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support_tokens import CLIENT, MISSING, NOW, validator
+from support_tokens import token as signed
 
 from labkit import show
 from labkit.record import Record
@@ -148,3 +150,46 @@ def test_any_bytes_are_shown_as_far_as_they_go(data: bytes) -> None:
 def test_a_picture_shows_in_a_cell_as_it_prints() -> None:
     picture = show.decision("a table\nof checks at http://127.0.0.1:54321")
     assert repr(picture) == str(picture) == "a table\nof checks at http://127.0.0.1:PORT"
+
+
+@pytest.mark.parametrize(
+    ("changes", "rows", "verdict"),
+    [
+        (
+            {},
+            {"exp": "300 s after issue", "iat": "the moment of issue", "jti": "… (4 characters)"},
+            "accepted",
+        ),
+        ({}, {"lifetime": "300 s after issue", "key": "… (5 characters)"}, "accepted"),
+        ({"nbf": NOW - 10}, {"nbf": "at issue"}, "accepted"),
+        ({"exp": NOW - 100}, {"exp": "a moment in the past"}, "later than now, got a moment in the past"),
+        ({"nbf": NOW + 9}, {"nbf": "a moment in the future"}, "now or earlier, got a moment in the future"),
+        ({"iat": NOW + 9}, {"iat": "a moment in the future"}, "now or earlier, got a moment in the future"),
+        ({"iat": NOW, "exp": NOW}, {"exp": "a moment in the past"}, "expired (exp)"),
+        ({"exp": "soon"}, {"exp": '"soon"'}, "expected a number of seconds since 1970"),
+        ({"jti": MISSING}, {"jti": "nothing"}, "missing-claim (jti)"),
+        ({"jti": 7}, {"jti": "7"}, "malformed-claim (jti)"),
+        ({"header": {"kid": "k" * 43}}, {"key": "… (43 characters)"}, "set, got … (43 characters) ["),
+        ({"header": {"kid": "k" * 200}}, {"kid": "…", "key": "… (200 characters)"}, "unknown-key"),
+        ({"header": {"kid": "RS256"}}, {"key": '"ES256"'}, "wrong-algorithm"),
+        ({"header": {"kid": ""}}, {"kid": '""'}, "malformed"),
+    ],
+)
+def test_a_decision_is_told_without_what_differs_between_runs(
+    changes: dict[str, Any], rows: dict[str, str], verdict: str
+) -> None:
+    explanation = validator().explain(signed(**changes), client_id=CLIENT)
+    text = str(show.decision(explanation))
+    for name, said in rows.items():
+        assert next(line for line in text.split("\n") if line.split("  ")[0] == name).endswith("  " + said)
+    assert verdict in text.split("\n")[-1]
+    for raw in (str(NOW)[:6], "b7a1", "kkk"):
+        assert raw not in text
+    assert len(text.split("\n")) == len(str(explanation).split("\n"))
+
+
+def test_a_decision_about_a_lifetime_compares_with_the_issue() -> None:
+    explanation = validator(leeway=60).explain(signed(iat=NOW, exp=NOW - 5), client_id=CLIENT)
+    text = str(show.decision(explanation))
+    assert "malformed-claim (exp): expected later than iat, got 5 s before issue [" in text
+    assert str(NOW)[:6] not in text

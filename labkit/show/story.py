@@ -1,4 +1,4 @@
-"""What happened and what was decided, as text: events of a record, the checks of a decision, a packet."""
+"""What happened, as text: events of a record, and a packet byte by byte."""
 
 from collections.abc import Iterable
 
@@ -6,7 +6,7 @@ from labkit.record import Event
 from labkit.show.text import Shown, masked, seconds, table
 from labkit.wire import dissect
 
-__all__ = ["decision", "events", "packet"]
+__all__ = ["events", "packet"]
 
 #: Facts that differ from run to run and teach nothing; so do all that were measured in fractions.
 _LEFT_OUT = ("peer", "at", "number", "port")
@@ -31,11 +31,6 @@ def events(record: Iterable[Event], *kinds: str, since: int = 0, source: str | N
         if event.number >= since and source in (None, event.source) and _wanted(event.kind, kinds)
     ]
     return Shown(table(rows, indent="") or "nothing happened")
-
-
-def decision(explanation: object) -> Shown:
-    """The table of checks with their outcomes: what ``TokenValidator.explain`` returned."""
-    return Shown(masked(str(explanation)))
 
 
 def packet(data: bytes) -> Shown:

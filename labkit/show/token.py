@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from labkit.show.text import Shown, masked, seconds, table
 
-__all__ = ["answer", "token"]
+__all__ = ["RANDOM", "TIMES", "answer", "length", "moment", "token"]
 
 #: Header parameters and claims, in the order of the standards, with their meaning.
 HEADER: Final[Mapping[str, str]] = {
@@ -31,9 +31,10 @@ CLAIMS: Final[Mapping[str, str]] = {
     "jti": "this token's own number",
     "scope": "what it allows",
 }
-_TIMES = ("iat", "nbf", "exp")
+#: Claims that are moments.
+TIMES = ("iat", "nbf", "exp")
 #: Members whose values are random or secret.
-_RANDOM = ("jti", "kid", "refresh_token", "device_code", "user_code", "client_secret")
+RANDOM = ("jti", "kid", "refresh_token", "device_code", "user_code", "client_secret")
 _CODE = re.compile(r"(user_code=)[\w-]+")
 _LONGEST = 60
 
@@ -95,7 +96,7 @@ def _without_secrets(body: Any) -> Any:
         return _CODE.sub(r"\1…", body) if isinstance(body, str) else body
     return {
         name: _value(name, body)
-        if (name in _RANDOM and isinstance(value, str)) or (name in _TIMES and _is_number(value))
+        if (name in RANDOM and isinstance(value, str)) or (name in TIMES and _is_number(value))
         else _without_secrets(value)
         for name, value in body.items()
     }
@@ -124,15 +125,21 @@ def _section(title: str, values: dict[str, Any] | str, meanings: Mapping[str, st
 
 def _value(name: str, values: dict[str, Any]) -> str:
     value = values[name]
-    if name in _TIMES and _is_number(value):
-        return _time(name, value, values.get("iat"))
-    if name in _RANDOM and isinstance(value, str):
-        return f"… ({len(value)} characters)"
+    if name in TIMES and _is_number(value):
+        return moment(name, value, values.get("iat"))
+    if name in RANDOM and isinstance(value, str):
+        return length(value)
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return " ".join(_short(scope) for scope in text.split(" ")) if name == "scope" else _short(text)
 
 
-def _time(name: str, value: float, issued: object) -> str:
+def length(text: str) -> str:
+    """A random value by its length."""
+    return f"… ({len(text)} characters)"
+
+
+def moment(name: str, value: float, issued: object) -> str:
+    """The time in a claim, relative to the moment of issue."""
     if name == "iat":
         return "the moment of issue"
     if not _is_number(issued):
