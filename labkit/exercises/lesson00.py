@@ -147,6 +147,14 @@ ex.borrow.check(attempt, lab)
             says="nobody has registered 'toaster-1'",
             answer={"token of": "toaster-1", "client identifier": "lamp-1", "return code": 5},
         ),
+        Wrong(
+            says="its id, not the token itself",
+            answer={"token of": "eyJhbGciOi.eyJpc3Mi.c2ln", "client identifier": "lamp-1", "return code": 5},
+        ),
+        Wrong(
+            says="refuses the name",
+            answer={"token of": "thermostat-1", "client identifier": "+", "return code": 2},
+        ),
         Wrong(says="a dict with three entries", answer=5),
     ),
     hints=(
@@ -167,6 +175,8 @@ def borrow(answer: Any, lab: Any) -> Result:
     owner, client_id, expected = (answer[name] for name in names)
     if not isinstance(owner, str) or not isinstance(client_id, str) or type(expected) is not int:
         return not_yet("the first two are client ids in quotes, and the return code is a number.")
+    if owner.startswith("eyJ"):
+        return not_yet('"token of" names a device by its id, not the token itself.')
     try:
         token = lab.token(owner)
     except Exception as error:
@@ -176,6 +186,8 @@ def borrow(answer: Any, lab: Any) -> Result:
     code = _knock(lab, client_id, token)
     if code == 0:
         return not_yet("it lets the device in: token and client identifier belong together.")
+    if code == 2:
+        return not_yet("2 refuses the name: this is no client identifier. Take the id of a device.")
     if expected == code:
         return right(
             f"the token of {owner} under the name {client_id}: CONNACK {code}, and the door is shut."
