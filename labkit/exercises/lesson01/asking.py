@@ -12,6 +12,7 @@ from labkit.exercises import Result, Wrong, cannot_tell, exercise, not_yet, righ
 __all__ = ["ask", "next_wait"]
 
 DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
+BELOW = "devices/thermostat-1/#"
 TOPIC = "devices/thermostat-1/temperature"
 
 
@@ -29,7 +30,12 @@ def _refused(error: str, form: Mapping[Any, Any]) -> str:
         return f"the server answers {error}: scopes are separated by one space, and by nothing else."
     if error == "invalid_scope" and not scope.startswith("mqtt."):
         return f"the server answers {error}: the names of scopes here begin with mqtt., not with a topic."
-    return f"the server answers {error}: compare your form with the one in the cell above."
+    if error == "invalid_scope":
+        return (
+            f"the server answers {error}: a right for a topic is one word, mqtt.publish: and the topic right "
+            "behind it. The first answer of this notebook lists three rights."
+        )
+    return f"the server answers {error}: compare your form with the request of the cell above."
 
 
 def _scope(token: str) -> str:
@@ -75,8 +81,12 @@ ex.ask.check(form, lab)
             answer={"grant_type": "client_credentials", "scope": TOPIC},
         ),
         Wrong(
+            says="is one word",
+            answer={"grant_type": "client_credentials", "scope": f"mqtt.connect mqtt.publish {TOPIC}"},
+        ),
+        Wrong(
             says="more than you were asked for",
-            answer={"grant_type": "client_credentials", "scope": "mqtt.connect mqtt.publish:devices/#"},
+            answer={"grant_type": "client_credentials", "scope": f"mqtt.connect mqtt.publish:{BELOW}"},
         ),
         Wrong(
             says="nothing can be published",
@@ -98,7 +108,7 @@ ex.ask.check(form, lab)
 def ask(answer: Any, lab: Any) -> Result:
     if type(answer) is not dict or not all(isinstance(value, str) for value in answer.values()):
         return not_yet("the form is a dict with two entries, and both values are text.")
-    client = lab.register("check-ask", publish=["devices/#"])
+    client = lab.register("check-ask", publish=[BELOW], subscribe=[BELOW])
     reply = httpx.post(lab.token_endpoint, data=answer, auth=(client.client_id, client.client_secret))
     if reply.status_code != 200:
         return not_yet(_refused(reply.json().get("error", "an error"), answer))
@@ -154,6 +164,12 @@ ex.next_wait.check(next_wait, lab)
             says="asks for ever",
             answer=lambda error, interval: interval if error == "authorization_pending" else interval + 5,
         ),
+        Wrong(
+            says="once more",
+            answer=lambda error, interval: (
+                None if error == "access_denied" else interval if "pending" in error else 10
+            ),
+        ),
         Wrong(says="gives up while the owner", answer=lambda error, interval: None),
         Wrong(says="hand over the function itself", answer=10),
     ),
@@ -193,13 +209,23 @@ def next_wait(answer: Any, lab: Any) -> Result:
     if slower is None:
         return not_yet(f"your device gives up on {said}, though the owner can still say yes.")
     if slower != interval + 5:
-        return not_yet(f"the server says {said}: from now on wait 5 seconds longer, not {slower!r} s in all.")
+        return not_yet(
+            f"the server says {said}: from now on wait 5 seconds longer, {interval + 5} s in all, not "
+            f"{str(slower)[:20]}."
+        )
+    said = error_now()
+    again = try_answer(answer, said, slower)
+    if again != slower + 5:
+        return not_yet(
+            f"the server says {said} once more: {slower + 5} s from now on, not {str(again)[:20]}. Add to "
+            "the interval so far."
+        )
     lab.authserver.deny(started["user_code"])
-    lab.clock.advance(seconds=2 * interval + 5)
+    lab.clock.advance(seconds=4 * interval)
     said = error_now()
     if (
         try_answer(answer, said, slower) is not None
         or try_answer(answer, "expired_token", slower) is not None
     ):
         return not_yet(f"the owner said no, the server says {said}, and your device asks for ever.")
-    return right(f"it waited {wait} s, then {slower} s, and stopped at {said}.")
+    return right(f"it waited {wait} s, then {slower} s, then {again} s, and stopped at {said}.")

@@ -16,7 +16,7 @@ ABOUT = {
     (3, "status"): "400 is right for a bad request. How would a device find out what was bad?",
     (3, "tells"): "it tells nothing to anybody: a program cannot even read it.",
     (4, "status"): "401 fits. Compare the error code with the list of RFC 6749 §5.2.",
-    (4, "tells"): "that is true, a little, but look at the error code first: is it on the list?",
+    (4, "tells"): "it tells no more than 401 does. Look at the error code: is it on the list?",
     (4, "format"): "it is JSON, as it should be. Is the error code on the list?",
 }
 
@@ -24,7 +24,7 @@ ABOUT = {
 @exercise(
     question=(
         "Four answers of careless servers to a bad token request: what is wrong with each? "
-        'Write "status", "tells", "format" or "code".'
+        'Write "code", "format", "status" or "tells".'
     ),
     cell="""
 faults = {
@@ -70,7 +70,7 @@ def faults(answer: Any) -> Result:
         word = said.strip().lower() if isinstance(said, str) else ""
         if word not in FAULTS.values():
             return not_yet(
-                f'answer {number} needs one of the four words: "status", "tells", "format", "code".'
+                f'answer {number} needs one of the four words: "code", "format", "status", "tells".'
             )
         if word != fault:
             default = "look again at its status, its body and its code."

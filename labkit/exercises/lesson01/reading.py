@@ -19,7 +19,7 @@ def _claims(token: str, part: int = 1) -> Any:
     cell="""
 def claims(token):
     part = token.split(".")[____]
-    return json.loads(____(part))
+    return json.loads(____(part + ____))
 
 
 ex.read_claims.check(claims, lab)
@@ -27,8 +27,7 @@ ex.read_claims.check(claims, lab)
     solution="""
 def claims(token):
     part = token.split(".")[1]
-    padding = "=" * (-len(part) % 4)
-    return json.loads(base64.urlsafe_b64decode(part + padding))
+    return json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
 
 
 ex.read_claims.check(claims, lab)
@@ -53,6 +52,7 @@ ex.read_claims.check(claims, lab)
         ),
         Wrong(says="not decoded", answer=lambda token: json.loads(token.split(".")[1])),
         Wrong(says="another token", answer=lambda token: {"iss": "me"}),
+        Wrong(says="it returns None", answer=lambda token: None),
         Wrong(says="hand over the function itself", answer={"iss": "me"}),
     ),
     hints=(
@@ -83,6 +83,8 @@ def _which_part(answer: Any) -> str:
         if isinstance(failed.__cause__, json.JSONDecodeError):
             return "the part is not decoded: it is base64url, and json.loads wants what is inside."
         return f"your code raised {_told(failed)}."
+    if found is None:
+        return "it returns None: the dict has to be returned."
     if isinstance(found, str | bytes | bytearray):
         return "it returns bytes or text, and not yet a dict: json.loads makes one of them."
     if found == {"part": "header"}:
