@@ -138,7 +138,7 @@ ABOUT = {
 
 @exercise(
     question=(
-        'Each of the four cameras makes one mistake: which? Write "old", "race", "quits" or "insists".'
+        'Each of the four cameras makes one mistake: which? Write "insists", "old", "quits" or "race".'
     ),
     cell="""
 faults = {
@@ -183,7 +183,7 @@ def faults(answer: Any) -> Result:
         said = answer[camera]
         word = said.strip().lower() if type(said) is str else ""
         if word not in FAULTS.values():
-            return not_yet(f'camera {camera} needs one of the four words: "old", "race", "quits", "insists".')
+            return not_yet(f'camera {camera} needs one of the four words: "insists", "old", "quits", "race".')
         if word != fault:
             default = "go through its lines one by one: which token, when, and what came back?"
             return not_yet(f"camera {camera}: {ABOUT.get((camera, word), default)}")

@@ -22,6 +22,7 @@ REFRESH_AT = 0.8
         Wrong(says="a thief has an hour", answer=3600),
         Wrong(says="83 requests a second", answer=300),
         Wrong(says="only 110 s are left", answer=550),
+        Wrong(says="only 119.8 s are left", answer=599),
         Wrong(says="more than an hour is too long", answer=86_400),
         Wrong(says="a whole number of seconds", answer="15 min"),
     ),
@@ -51,6 +52,6 @@ def lifetime(answer: Any) -> Result:
     spare = (1 - REFRESH_AT) * answer
     if spare < OUTAGE - 1e-6:
         return not_yet(
-            f"when the first try fails, only {spare:.0f} s are left, and the outage takes {OUTAGE} s."
+            f"when the first try fails, only {spare:.5g} s are left, and the outage takes {OUTAGE} s."
         )
     return right(f"{answer} s means {load:.0f} requests a second, and {spare:.0f} s to bridge an outage.")
