@@ -45,7 +45,7 @@ quiz = Quiz(
         ),
     ),
     Question(
-        "Rights are given by the pattern devices/%c/#. Who has to stop a client that is called + ?",
+        "Rights are given by the pattern devices/%c/#. Who stops a client that is called +?",
         (
             Choice(
                 "Registration, and the broker again at CONNECT.",

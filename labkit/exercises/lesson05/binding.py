@@ -26,8 +26,8 @@ OTHERS = {
 
 @exercise(
     question=(
-        "Complete the check: it takes the claims of a good token and the client id from CONNECT, and "
-        "returns True if this client may use this token, and False if not."
+        "Complete the check: it takes the claims of a good token, a dict, and the client id from CONNECT, "
+        "and returns True if this client may use this token, and False if not."
     ),
     cell="""
 def may_connect(claims, client_id):
@@ -71,6 +71,10 @@ ex.may_connect.check(may_connect, lab)
         ),
         Wrong(says="sub names the owner", answer=lambda claims, client_id: claims["sub"] == client_id),
         Wrong(
+            says="gets in as alice",
+            answer=lambda claims, client_id: client_id in (claims.get("client_id"), claims["sub"]),
+        ),
+        Wrong(
             says="without a client_id claim",
             answer=lambda claims, client_id: claims.get("client_id", client_id) == client_id,
         ),
@@ -101,8 +105,12 @@ def may_connect(answer: Any, lab: Any) -> Result:
     for client_id, message in OTHERS.items():
         if _lets_in(answer, claims, client_id):
             return not_yet(message.format(owner=OWNER, shown=ascii(client_id).strip("'")))
-    if not _lets_in(answer, claims | {"sub": "user:alice"}, OWNER):
+    if not _lets_in(answer, claims | {"sub": "alice"}, OWNER):
         return not_yet("a camera acts for alice, and is refused: there, sub names the owner and no client.")
+    if _lets_in(answer, claims | {"sub": "alice"}, "alice"):
+        return not_yet(
+            "a token that a camera got for alice gets in as alice: only client_id names the client."
+        )
     without = {name: value for name, value in claims.items() if name != "client_id"}
     if any(_lets_in(answer, without, name) for name in ("mallory", "")):
         return not_yet("a token without a client_id claim gets in: what is missing is equal to nothing.")
@@ -160,7 +168,7 @@ ex.impostors.check(impostors, lab)
     ),
     hints=(
         "Ask of each check: which different texts does it treat as the same?",
-        "1: case. 2: what may follow the name? 3: which texts are parts of it? 4: which digit looks like 1?",
+        "1: case. 2: what may follow the name? 3: which texts are parts of it? 4: a raised or circled 1?",
         'NFKC turns compatible characters into plain ones: "\\uff11", "\\u00b9" and "\\u2460" all become 1.',
     ),
     why=(
@@ -191,13 +199,13 @@ ABOUT = {
     1: "what does lower() make equal?",
     2: "the name has to stand at the beginning. What may come after it?",
     3: "`in` looks for a part. Which parts does the name have?",
-    4: "NFKC does not touch case or spaces, but it knows characters that look alike.",
+    4: "NFKC leaves case and other alphabets alone. It knows raised, circled and wide letters and digits.",
 }
 
 
 def _can_travel(client_id: str) -> bool:
     try:
-        return len(client_id.encode()) <= 1000
+        return len(client_id.encode()) <= 1000 and "\0" not in client_id
     except UnicodeEncodeError:
         return False
 

@@ -21,8 +21,8 @@ ABOUT = {
 
 @exercise(
     question=(
-        'Four fleets, and how they name their devices: what is the fault of each? Write "topic", "person", '
-        '"changes" or "secret".'
+        'Four fleets, and how they name their devices: what is the fault of each? Write "changes", "person", '
+        '"secret" or "topic".'
     ),
     cell="""
 faults = {
@@ -53,7 +53,7 @@ ex.schemes.check(faults)
     hints=(
         "A client id stands in topics, in logs and in tokens, for years. What follows for each fleet?",
         "One has slashes, one names a human being, one is new every morning, one is taken for a password.",
-        "The four faults stand in the order of the list above the cell.",
+        "1 adds levels to devices/%c/#, 3 is a new device at every start, 4 lets a name do a token's work.",
     ),
     why=(
         "a client id is a name: harmless in a topic, the same for years, nobody's private matter, and no "
@@ -67,7 +67,7 @@ def schemes(answer: Any) -> Result:
         said = answer[number]
         word = said.strip().lower() if type(said) is str else ""
         if word not in FAULTS.values():
-            words = '"topic", "person", "changes", "secret"'
+            words = '"changes", "person", "secret", "topic"'
             return not_yet(f"fleet {number} needs one of the four words: {words}.")
         if word != fault:
             default = "where does such a name turn up, who reads it, and what is it good for tomorrow?"

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from labkit.exercises import Result, Wrong, exercise, not_yet, right, try_answer
+from labkit.exercises import AnswerFailed, Result, Wrong, exercise, not_yet, right, try_answer
 from labkit.record import Event, Record
 
 __all__ = ["suspects"]
@@ -15,6 +15,7 @@ STORIES = {
     "border-1": ((1000, 1030, 1060), True, "three in exactly 60 s still count"),
     "late-1": ((50, 4000, 8000, 8010, 8020), True, "the last three came within 20 s"),
     "pairs-1": ((0, 10, 2000, 2010), False, "never were there three within 60 s, only pairs"),
+    "early-1": ((60, 70, 80, 9000), True, "the first three came within 20 s"),
 }
 
 
@@ -66,7 +67,9 @@ ex.suspects.check(suspects)
         Wrong(says="the last three came", answer=lambda events: {"flapping-1", "border-1"}),
         Wrong(says="three in exactly 60 s", answer=lambda events: {"flapping-1", "late-1"}),
         Wrong(says="only pairs", answer=lambda events: {"flapping-1", "border-1", "late-1", "pairs-1"}),
+        Wrong(says="the first three came", answer=lambda events: {"flapping-1", "border-1", "late-1"}),
         Wrong(says="three in 25 s", answer=lambda events: set()),
+        Wrong(says="fewer than three", answer=lambda events: {"flapping-1"} if [][2] else set()),
         Wrong(says="a set of client ids", answer=lambda events: True),
         Wrong(says="hand over the function itself", answer={"flapping-1"}),
     ),
@@ -83,13 +86,20 @@ ex.suspects.check(suspects)
 def suspects(answer: Any) -> Result:
     if not callable(answer):
         return not_yet("hand over the function itself, without calling it: check(suspects).")
-    found = try_answer(answer, _events())
+    try:
+        found = try_answer(answer, _events())
+    except AnswerFailed as failed:
+        if isinstance(failed.__cause__, IndexError):
+            return not_yet(
+                "your code raised IndexError: some clients were taken over fewer than three times."
+            )
+        raise
     if type(found) not in (set, frozenset, list, tuple) or not all(type(name) is str for name in found):
         return not_yet("it should return a set of client ids.")
     for name, (_, suspect, message) in STORIES.items():
         if suspect != (name in found):
             return not_yet(f"{name} should {'' if suspect else 'not '}be a suspect: {message}.")
-    return right("three suspects found, and three honest devices left alone.")
+    return right("four suspects found, and three honest devices left alone.")
 
 
 def _count(events: list[Event], name: str) -> int:
