@@ -5,13 +5,14 @@ import base64
 import json
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support_authserver import DEVICE_CODE, JWT_BEARER, Party, basic, refused, running
 
-from labkit.authserver import listener
+from labkit.authserver import listener, requests
 
 PATHS = [
     "/oauth2/token",
@@ -202,24 +203,62 @@ def test_an_endless_head_is_cut_off(party: Party) -> None:
     assert answer == b""
 
 
+async def hang(party: Party, start: bytes, then: bytes = b"") -> bytes:
+    """Send ``start``, after the first answer ``then``, and stay; what comes until the server hangs up."""
+    parts = urlsplit(party.server.issuer)
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    writer.write(start)
+    try:
+        async with asyncio.timeout(5):
+            answer = b""
+            if then:
+                answer = await reader.readuntil(b"}")
+                writer.write(then)
+            return answer + await reader.read()
+    except ConnectionError:
+        return b""
+    finally:
+        writer.close()
+
+
 def test_a_head_that_never_ends_is_cut_off_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listener, "MAX_HEAD_TIME", 0.05)
     with running() as party:
-        from urllib.parse import urlsplit
-
-        async def hang(start: bytes) -> bytes:
-            parts = urlsplit(party.server.issuer)
-            reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
-            writer.write(start)
-            try:
-                async with asyncio.timeout(5):
-                    return await reader.read()
-            except ConnectionError:
-                return b""
-            finally:
-                writer.close()
-
         for start in (b"", b"POST /oauth2/token HTTP/1.1\r\nHost: x\r\nX: "):
-            assert asyncio.run(hang(start)) == b""
+            assert asyncio.run(hang(party, start)) == b""
         whole = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
-        assert status(asyncio.run(hang(whole + b"GET /healthz HTTP/1.1\r\n"))) == 200
+        assert status(asyncio.run(hang(party, whole + b"GET /healthz HTTP/1.1\r\n"))) == 200
+
+
+@pytest.mark.parametrize("rest", [b"Content-Length: 100\r\n", b"Transfer-Encoding: chunked\r\n"])
+def test_a_body_that_never_comes_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, rest: bytes) -> None:
+    monkeypatch.setattr(requests, "MAX_BODY_TIME", 0.05)
+    monkeypatch.setattr(listener, "MAX_HEAD_TIME", 0.05)
+    head = b"POST /oauth2/token HTTP/1.1\r\nHost: x\r\nContent-Type: " + FORM.encode() + b"\r\n"
+    with running() as party:
+        assert status(asyncio.run(hang(party, head + rest + b"\r\n"))) == 408
+
+
+@pytest.mark.parametrize(
+    ("start", "then"),
+    [
+        (b"GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n", b"a"),
+        (b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", b"\r\n"),
+        (b"POST /nowhere HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\na", b"a"),
+    ],
+)
+def test_whoever_says_little_after_an_answer_does_not_stay(
+    monkeypatch: pytest.MonkeyPatch, start: bytes, then: bytes
+) -> None:
+    monkeypatch.setattr(listener, "MAX_HEAD_TIME", 0.05)
+    monkeypatch.setattr(listener, "MAX_IDLE_TIME", 0.05)
+    with running() as party:
+        assert asyncio.run(hang(party, start, then)).count(b"HTTP/1.1") == 1
+
+
+def test_trailers_are_no_headers(party: Party, device: Any) -> None:
+    head = b"POST /oauth2/token HTTP/1.1\r\nHost: x\r\nContent-Type: " + FORM.encode()
+    form = b"grant_type=client_credentials"
+    chunked = b"\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n" % (len(form), form)
+    trailer = b"Authorization: " + basic(device.client_id, device.client_secret).encode() + b"\r\n\r\n"
+    assert status(party.raw(head + chunked + trailer)) == 401

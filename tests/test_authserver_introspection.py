@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import jwt
 import pytest
-from support_authserver import Party, claims_of, refused, running
+from support_authserver import DEVICE_CODE, Party, claims_of, refused, running
 
 from labkit.authserver import Credentials
 from labkit.authserver.keys import SigningKey, new_private_key
@@ -33,6 +33,13 @@ def test_only_an_authenticated_caller_hears_anything(party: Party, token: str) -
         assert "active" not in answer.json()
     assert party.http.get(url, params={"token": token}).status_code == 405
     assert refused(party.post(url, {}, party.broker), "invalid_request")
+
+
+@pytest.mark.conformance("AS-35")
+def test_a_name_alone_is_no_authorization(party: Party, token: str) -> None:
+    public = party.device(auth="none", grants=[DEVICE_CODE])
+    answer = party.post(party.server.introspection_endpoint, {"token": token}, public)
+    assert refused(answer, "invalid_client")
 
 
 @pytest.mark.conformance("AS-36", "AS-39")

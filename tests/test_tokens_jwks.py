@@ -1,6 +1,8 @@
 """The cache of keys against a real HTTP server: how often it asks, and what it does with bad answers."""
 
+import contextlib
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -249,6 +251,31 @@ def test_a_server_that_does_not_answer_is_given_up(server: Answers, time_stands:
     started = time.monotonic()
     assert reason(judge, token()) == "keys-unavailable"
     assert time.monotonic() - started < 2
+
+
+@pytest.mark.parametrize("drip", [b"X", b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 102 Processing\r\n\r\n"])
+def test_a_server_that_answers_byte_by_byte_is_given_up(time_stands: Clock, drip: bytes) -> None:
+    enough = threading.Event()
+
+    def serve(door: socket.socket) -> None:
+        line, _ = door.accept()
+        with line, contextlib.suppress(OSError):
+            while not enough.wait(0.02):
+                line.sendall(drip)
+
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        thread = threading.Thread(target=serve, args=(door,))
+        thread.start()
+        cache = JwksCache(f"http://127.0.0.1:{door.getsockname()[1]}/", clock=time_stands, timeout=0.1)
+        started = time.monotonic()
+        try:
+            assert reason(TokenValidator(ISSUER, AUDIENCE, cache, clock=time_stands), token()) == (
+                "keys-unavailable"
+            )
+            assert time.monotonic() - started < 3
+        finally:
+            enough.set()
+            thread.join(5)
 
 
 def test_ready_for_tells_when_the_network_is_needed(server: Answers, time_stands: Clock) -> None:

@@ -702,7 +702,12 @@ def test_what_an_explanation_shows_is_escaped_and_short() -> None:
         {"required_scopes": "mqtt.connect"},
         {"required_scopes": [""]},
         {"leeway": -1},
+        {"leeway": "5"},
+        {"leeway": None},
+        {"leeway": float("nan")},
+        {"algorithms": None},
         {"max_token_bytes": 0},
+        {"max_token_bytes": float("inf")},
     ],
 )
 def test_a_setting_that_makes_the_checks_worthless_is_refused_at_start_up(settings: dict[str, Any]) -> None:
@@ -711,6 +716,17 @@ def test_a_setting_that_makes_the_checks_worthless_is_refused_at_start_up(settin
     for issuer, audience in (("", AUDIENCE), (ISSUER, ""), (None, AUDIENCE), (ISSUER, [AUDIENCE])):
         with pytest.raises(ValueError, match="non-empty string"):
             TokenValidator(issuer, audience, jwks())  # type: ignore[arg-type]
+    for keys in (None, [], b"https://issuer.example/keys", 42):
+        with pytest.raises(ValueError, match="KeySource"):
+            TokenValidator(ISSUER, AUDIENCE, keys)  # type: ignore[arg-type]
+
+
+def test_a_clock_that_tells_nonsense_lets_nobody_in() -> None:
+    class Broken:
+        def now(self) -> float:
+            return float("nan")
+
+    assert refusal(token(), clock=Broken()).reason == "expired"
 
 
 def test_other_scopes_can_be_required_or_none() -> None:

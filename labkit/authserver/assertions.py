@@ -7,7 +7,7 @@ from typing import Any, TypeGuard
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
 from labkit.authserver.clients import Client
 from labkit.authserver.refusals import Refused
@@ -27,7 +27,12 @@ _FURTHEST = 3600
 _SWEEP_EVERY = 60.0
 
 #: Verifies in place of the key of a client that does not exist, so that the answer takes as long.
-_NOBODYS_KEY = ec.generate_private_key(ec.SECP256R1()).public_key()
+_NOBODYS_KEY = (
+    ec.generate_private_key(ec.SECP256R1())
+    .public_key()
+    .public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    .decode()
+)
 
 
 class Assertions:
@@ -53,7 +58,7 @@ class Assertions:
             raise _failed("the assertion is no JWT")
         client = self._state.registry.client(form.get("client_id") or _claimed_subject(assertion))
         registered = client.public_key if client is not None else None
-        key: Any = load_pem_public_key(registered.encode()) if registered else _NOBODYS_KEY
+        key: Any = load_pem_public_key((registered or _NOBODYS_KEY).encode())
         try:
             claims = _strict_json(jwt.PyJWS().decode(assertion, key, algorithms=[ALGORITHM]))
         except (jwt.InvalidTokenError, ValueError, RecursionError):

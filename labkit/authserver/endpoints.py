@@ -10,6 +10,7 @@ from authlib.oauth2.rfc7009 import RevocationEndpoint
 from authlib.oauth2.rfc7662 import IntrospectionEndpoint
 from authlib.oauth2.rfc8628 import DeviceAuthorizationEndpoint
 
+from labkit.authserver.client_auth import failed
 from labkit.authserver.clients import DEVICE_CODE, Client
 from labkit.authserver.device_codes import INTERVAL, LIFETIME
 from labkit.authserver.families import Family
@@ -34,6 +35,8 @@ class Introspection(_AnyHint, IntrospectionEndpoint):  # type: ignore[misc]
     """
 
     def authenticate_token(self, request: Any, client: Client) -> Mapping[str, Any] | None:
+        if client.auth == "none":  # RFC 7662 §2.1: a name alone is no authorization
+            raise failed()
         self.check_params(request, client)
         claims = self.server.state.active(request.form["token"])
         return claims if claims is not None and claims["aud"] == client.introspects else None

@@ -64,6 +64,7 @@ class _Protocol(HttpToolsProtocol):
     """Also ends connections that never finish what they have to say."""
 
     _in_head = True
+    _in_message = False
     _head_bytes = 0
     _deadline: asyncio.TimerHandle | None = None
 
@@ -72,18 +73,30 @@ class _Protocol(HttpToolsProtocol):
         super().connection_made(self._out)  # type: ignore[arg-type]
         self._watch()
 
+    @property
+    def _owes(self) -> bool:
+        """Whether the peer has begun something that nobody waits for: a head, or a body after its answer."""
+        return self._in_head or (self._in_message and self.cycle is not None and self.cycle.response_complete)
+
     def connection_lost(self, exc: Exception | None) -> None:
-        self._in_head = False
+        self._in_head = self._in_message = False
         self._watch()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        # uvicorn stops the idle timer at any byte; only the beginning of a request may do that.
+        idle, self.timeout_keep_alive_task = self.timeout_keep_alive_task, None
         super().data_received(data)
+        if idle is not None:
+            if self._in_message or not self.cycle.response_complete:
+                idle.cancel()
+            else:
+                self.timeout_keep_alive_task = idle
         if self._in_head:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD:
                 self.transport.abort()
-        if self._in_head is (self._deadline is None):
+        if self._owes is (self._deadline is None):
             self._watch()
 
     def eof_received(self) -> bool:  # type: ignore[override]
@@ -95,19 +108,33 @@ class _Protocol(HttpToolsProtocol):
         return waits
 
     def on_message_begin(self) -> None:
-        self._in_head = True
+        self._in_head = self._in_message = True
         self._head_bytes = 0
         super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Trailers are no headers, and nobody here wants them (RFC 9110 §6.5.1)."""
+        if self._in_head:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         self._in_head = False
         super().on_headers_complete()
 
+    def on_message_complete(self) -> None:
+        self._in_message = False
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._owes is (self._deadline is None):
+            self._watch()
+
     def _watch(self) -> None:
-        """Have a deadline while a request's head is under way, and none otherwise."""
+        """Have a deadline while the peer owes something, and none otherwise."""
         if self._deadline is not None:
             self._deadline.cancel()
-        self._deadline = self.loop.call_later(MAX_HEAD_TIME, self.transport.abort) if self._in_head else None
+        self._deadline = self.loop.call_later(MAX_HEAD_TIME, self.transport.abort) if self._owes else None
 
 
 class HttpListener:
@@ -140,7 +167,7 @@ class HttpListener:
         """Accept connections on ``sock``, which is ours from now on."""
         self._tell_the_date()
         self._sock = sock
-        self._server = await asyncio.get_running_loop().create_server(self._protocol, sock=sock)
+        self._server = await asyncio.get_running_loop().create_server(self._protocol, sock=sock, backlog=1024)
 
     async def close(self) -> None:
         """Stop accepting, let requests under way finish if they are quick, end every connection."""

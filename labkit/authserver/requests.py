@@ -70,21 +70,21 @@ def _headers(scope: Scope, *names: bytes) -> dict[bytes, bytes]:
 async def _body(length: bytes, receive: Receive) -> bytes:
     if length.isdigit() and int(length[:20]) > MAX_BODY:
         raise _too_long()
-    message = await receive()
-    body: bytes = message.get("body", b"")
-    if message.get("more_body"):
-        try:
-            async with asyncio.timeout(MAX_BODY_TIME):
-                while message.get("more_body") and len(body) <= MAX_BODY:
-                    message = await receive()
-                    body += message.get("body", b"")
-        except TimeoutError:
-            raise Refused("invalid_request", "the body did not come in time", status=408) from None
+    body = bytearray()
+    try:
+        async with asyncio.timeout(MAX_BODY_TIME):  # the first piece may be the one that never comes
+            while True:
+                message = await receive()
+                body += message.get("body", b"")
+                if not message.get("more_body") or len(body) > MAX_BODY:
+                    break
+    except TimeoutError:
+        raise Refused("invalid_request", "the body did not come in time", status=408) from None
     if message["type"] == "http.disconnect":  # half a form must not count, and nobody waits for the answer
         raise Refused("invalid_request", "the body did not come")
     if len(body) > MAX_BODY:
         raise _too_long()
-    return body
+    return bytes(body)
 
 
 def _form(body: bytes) -> dict[str, str]:

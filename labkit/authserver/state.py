@@ -112,6 +112,9 @@ class State:
     ) -> tuple[Issued, str]:
         """A token and a refresh token in a user's name."""
         with self._lock:
+            # Who authenticated a moment ago may have been removed while a password was being checked.
+            if self.registry.of_registration(client.registration) is None:
+                raise Refused("invalid_grant", "this registration has ended")
             family, refresh_token = self.families.start(
                 client_id=client.client_id, subject=subject_of(user_name), scopes=scopes, audience=audience
             )

@@ -75,7 +75,7 @@ def exp(case: Case) -> Verdict:
     found: Any = case.claims.get("exp")
     if not is_date(found):
         return _fault(case, "exp", _DATE)
-    if case.now >= found + case.policy.leeway:
+    if not case.now < found + case.policy.leeway:  # put so that a clock that tells nonsense (NaN) refuses
         return Fault(expected=f"later than {case.now:.0f}", actual=shown(found))
     return None
 
@@ -95,7 +95,7 @@ def nbf(case: Case) -> Verdict:
     found = case.claims["nbf"]
     if not is_date(found):
         return _fault(case, "nbf", _DATE)
-    if case.now < found - case.policy.leeway:
+    if not case.now >= found - case.policy.leeway:
         return Fault(expected=f"{case.now:.0f} or earlier", actual=shown(found))
     return None
 
@@ -113,7 +113,7 @@ def iat(case: Case) -> Verdict:
     found: Any = case.claims.get("iat")
     if not is_date(found):
         return _fault(case, "iat", _DATE)
-    if found > case.now + case.policy.leeway:
+    if not found <= case.now + case.policy.leeway:
         return Fault(expected=f"{case.now:.0f} or earlier", actual=shown(found))
     return None
 

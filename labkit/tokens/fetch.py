@@ -4,10 +4,13 @@ Bounded in time and size, never redirected, never through a proxy, and over TLS 
 machine.  Whatever goes wrong comes out as :class:`FetchFailed` with a sentence.
 """
 
+import contextlib
 import ipaddress
+import socket
 import ssl
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -89,12 +92,15 @@ class Endpoint:
         self._client.close()
 
     def _exchange(self, request: httpx.Request) -> dict[str, Any]:
+        # httpx limits each read, not their number: a header, byte by byte, or 100 Continue without end would
+        # hold the caller for as long as the server likes.
         try:
-            response = self._client.send(request, stream=True)
-            try:
-                body = self._read(response)
-            finally:
-                response.close()
+            with _cut_off(request, 3 * self._timeout):
+                response = self._client.send(request, stream=True)
+                try:
+                    body = self._read(response)
+                finally:
+                    response.close()
         except (httpx.HTTPError, OSError) as error:
             raise FetchFailed(f"{self.url.host} did not answer ({type(error).__name__})") from None
         try:
@@ -118,6 +124,30 @@ class Endpoint:
             if time.monotonic() > deadline:
                 raise FetchFailed(f"{self.url.host} took longer than {self._timeout:g} s for its answer")
         return bytes(body)
+
+
+@contextlib.contextmanager
+def _cut_off(request: httpx.Request, seconds: float) -> Iterator[None]:
+    """Shut the connection that ``request`` opens when it is not done after ``seconds``."""
+    sockets: list[socket.socket] = []
+
+    def opened(event: str, info: Mapping[str, Any]) -> None:
+        if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+            sockets.append(info["return_value"].get_extra_info("socket"))
+
+    def cut() -> None:
+        for each in sockets:
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
+    request.extensions = {**request.extensions, "trace": opened}
+    timer = threading.Timer(seconds, cut)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _checked(url: str) -> httpx.URL:

@@ -43,12 +43,12 @@ class Policy:
             value = getattr(self, name)
             if not isinstance(value, str) or not value:
                 raise ValueError(f"{name} is a non-empty string: without it, tokens for anybody would pass")
-        if isinstance(self.leeway, bool) or not 0 <= self.leeway <= MOST_LEEWAY:
+        if type(self.leeway) not in (int, float) or not 0 <= self.leeway <= MOST_LEEWAY:
             raise ValueError(
                 f"leeway is 0 to {MOST_LEEWAY} seconds: it makes up for clocks, not for dead tokens"
             )
-        if self.max_token_bytes < 1:
-            raise ValueError("max_token_bytes is a number of bytes above zero")
+        if type(self.max_token_bytes) is not int or self.max_token_bytes < 1:
+            raise ValueError("max_token_bytes is a whole number of bytes above zero")
         for name in self.algorithms:
             if name not in ALGORITHMS:
                 raise ValueError(
@@ -71,7 +71,7 @@ def strings(name: str, value: Iterable[str]) -> tuple[str, ...]:
     Raises:
         ValueError: it is one string, which Python would take apart into letters, or holds something else.
     """
-    values = () if isinstance(value, str) else tuple(value)
-    if isinstance(value, str) or not all(isinstance(each, str) and each for each in values):
+    values = tuple(value) if isinstance(value, Iterable) and not isinstance(value, str) else (None,)
+    if not all(isinstance(each, str) and each for each in values):
         raise ValueError(f"{name} is a list of non-empty strings")
-    return values
+    return values  # type: ignore[return-value]

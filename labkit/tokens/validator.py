@@ -64,6 +64,8 @@ class TokenValidator(RelyingParty):
             keys = JwksCache(keys, clock=clock)
         elif isinstance(keys, Mapping):
             keys = StaticKeys(keys)
+        elif not all(callable(getattr(keys, name, None)) for name in ("find", "ready")):
+            raise ValueError("keys is the URL of a JWK set, a JWK set as a dict, or a KeySource")
         policy = Policy(
             issuer=issuer,
             audience=audience,
