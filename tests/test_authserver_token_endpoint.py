@@ -150,6 +150,15 @@ def test_the_answer_says_which_scope_was_granted(party: Party) -> None:
     assert claims["scope"] == "mqtt.connect"
 
 
+def test_no_token_is_made_that_nobody_would_read(party: Party) -> None:
+    topics = [f"devices/{number:04}/{'x' * 40}" for number in range(200)]
+    with pytest.raises(RegistrationRefused, match="name fewer topics"):
+        party.device(publish=topics)
+    device = party.device(publish=["devices/#"])
+    wanted = " ".join(f"mqtt.publish:{topic}" for topic in topics)
+    assert refused(party.token(device, scope=wanted), "invalid_scope")
+
+
 @pytest.mark.conformance("AS-15")
 @pytest.mark.parametrize(
     "scope",

@@ -15,6 +15,9 @@ CONNECT = "mqtt.connect"
 #: Scopes that end in a topic filter: a smaller filter is a smaller right.
 _WITH_FILTER = (topics.PUBLISH, topics.SUBSCRIBE)
 
+#: The longest scope of one token, in bytes: relying parties, ours among them, read no token above 16 KiB.
+LONGEST = 8192
+
 _SCOPE_TOKEN = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")
 
 
@@ -24,6 +27,10 @@ def parsed(text: str) -> tuple[str, ...]:
     Raises:
         Refused: ``invalid_scope``: more than one space, or a character that no scope may have.
     """
+    if len(text) > LONGEST:
+        raise Refused(
+            "invalid_scope", f"a scope has at most {LONGEST} bytes: ask for fewer, or for wildcards"
+        )
     names = text.split(" ")
     if not all(map(_SCOPE_TOKEN.fullmatch, names)):
         raise Refused("invalid_scope", "scope names are visible ASCII without quotes, one space between them")
@@ -54,7 +61,7 @@ def for_topics(publish: Iterable[str], subscribe: Iterable[str]) -> tuple[str, .
     """The scopes that stand for these topic filters, ``mqtt.connect`` first.
 
     Raises:
-        RegistrationRefused: not a topic filter, or one that cannot be a scope.
+        RegistrationRefused: not a topic filter, or one that cannot be a scope, or too many of them.
     """
     names = [CONNECT]
     for filters, scope_for in ((publish, topics.scope_for_publish), (subscribe, topics.scope_for_subscribe)):
@@ -65,6 +72,10 @@ def for_topics(publish: Iterable[str], subscribe: Iterable[str]) -> tuple[str, .
                 names.append(scope_for(wanted))
             except ValueError as error:
                 raise RegistrationRefused(str(error)) from None
+    if sum(map(len, names)) + len(names) > LONGEST:
+        raise RegistrationRefused(
+            f"a token holds {LONGEST} bytes of scopes: name fewer topics, or use wildcards"
+        )
     return tuple(dict.fromkeys(names))
 
 
