@@ -58,6 +58,10 @@ ex.login.check(login, lab)
             answer=lambda client_id, token: (client_id, "the client secret"),
         ),
         Wrong(
+            says="not the one that the function gets",
+            answer=lambda client_id, token: (client_id, token[:-2]),
+        ),
+        Wrong(
             says="not the token letter by letter", answer=lambda client_id, token: (client_id, token + "\n")
         ),
         Wrong(says="return two values", answer=lambda client_id, token: token),
@@ -104,6 +108,11 @@ def _judged(token: str, user_name: str, password: bytes, code: int | None) -> Re
         return not_yet(f"the broker answers {code} to two tokens in one CONNECT. Which one should count?")
     if token in user_name:
         return not_yet(f"the broker answers {code}, but brokers write user names into their logs.")
+    if password.startswith(b"eyJ") and not carried:
+        return not_yet(
+            f"the broker answers {code}: this token is not the one that the function gets as its second "
+            "argument."
+        )
     if not carried:
         return not_yet(
             f"the broker answers {code}: the token is in neither field. The function gets it as its second "

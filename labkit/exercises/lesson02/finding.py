@@ -20,7 +20,7 @@ def _fields(packet: bytes) -> list[bytes]:
 
 @exercise(
     question=(
-        "Complete both functions, so that `token_of` returns the token out of the bytes of any CONNECT, "
+        "Complete both functions, so that `token_of` returns the token out of the bytes of a CONNECT, "
         "whichever field carries it."
     ),
     cell="""
@@ -58,7 +58,7 @@ def token_of(packet):
 ex.token_of.check(token_of, lab)
 """,
     wrong=(
-        Wrong(says="returns nothing, because this client", answer=lambda packet: _fields(packet)[2]),
+        Wrong(says="returns nothing, but this client", answer=lambda packet: _fields(packet)[2]),
         Wrong(says="that is the user name", answer=lambda packet: _fields(packet)[1]),
         Wrong(says="that is the client identifier", answer=lambda packet: _fields(packet)[0]),
         Wrong(
@@ -111,7 +111,7 @@ def _trouble(found: Any, token: bytes, packet: bytes, way: str) -> str:
     if found == token:
         return ""
     if not found:
-        return f"your function returns nothing, because this client {way}."
+        return f"your function returns nothing, but this client {way}."
     if found == packet:
         return "that is the whole packet. Where does the token start, and where does it end?"
     if found == client_id:
