@@ -37,8 +37,8 @@ ex.slip.check(changes, lab)
     ),
     hints=(
         "Which claims does by_hand never look at?",
-        "It reads iss, aud, exp, scope and client_id. The table has more rows, and each of them is about "
-        "something.",
+        "It reads iss, aud, exp, scope and client_id. Which other claims does the table ask for, from row 15 "
+        "on?",
         "sub, jti, iat and nbf are left. Take one away with None, or put a time far in the future into it.",
     ),
     why=(
@@ -67,7 +67,7 @@ def slip(answer: Any, lab: Any) -> Result:
     if not real:
         return not_yet("both let it in: with this change the token is still a good one.")
     if (name == "exp" and (value is None or type(value) is str)) or (
-        name in ("aud", "scope") and type(value) is str
+        type(value) is str and (name == "aud" or real == ["required scopes"])
     ):
         return not_yet("that one is on the list. Which claims does by_hand never look at?")
     return right(f'by_hand lets it in, and TokenValidator stops it at "{real[0]}".')

@@ -68,6 +68,7 @@ ex.stops.check(stops, lab)
         Wrong(says='token 4 gets past "base64url"', answer=STOPS | {4: "base64url"}),
         Wrong(says='token 5 gets past "iss"', answer=STOPS | {5: "iss"}),
         Wrong(says='token 6 gets past "scope"', answer=STOPS | {6: "scope"}),
+        Wrong(says="not the number of its row", answer=STOPS | {1: 27}),
         Wrong(says='"expired" is no name in the table', answer=STOPS | {5: "expired"}),
         Wrong(says="a name for each of the tokens", answer={1: "alg"}),
     ),
@@ -93,11 +94,14 @@ def stops(answer: Any, lab: Any) -> Result:
                 f"token {number} came out otherwise than it should. Run the set-up cell again."
             )
         said = answer[number]
-        name = " ".join(said.split()) if type(said) is str else ""
+        if type(said) is int:
+            return not_yet("write the name of the check in quotes, and not the number of its row.")
+        name = " ".join(said.lower().split()) if type(said) is str else ""
         if name not in NAMES:
             return not_yet(f'"{name[:30]}" is no name in the table: copy one from its first column.')
         if NAMES.index(name) > NAMES.index(stopped[0]):
             return not_yet(f'token {number} never gets as far as "{name}": an earlier check stops it.')
         if name != stopped[0]:
-            return not_yet(f'token {number} gets past "{name}": that check finds nothing wrong with it.')
+            rule = CHECKS[NAMES.index(name)].rule
+            return not_yet(f'token {number} gets past "{name}", which asks for no more than this: {rule}')
     return right("the validator stopped all six of them at these checks, just now.")
