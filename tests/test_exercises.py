@@ -285,7 +285,7 @@ def _anything() -> st.SearchStrategy[Any]:
 def test_nothing_hypothesis_finds_makes_a_check_raise(answer: Any) -> None:
     for task in EXERCISES:
         if not task._needs_lab:
-            assert task.check(answer).outcome is not Outcome.RIGHT
+            assert isinstance(task.check(answer).outcome, Outcome)  # it may have guessed right
     for quiz in QUIZZES:
         assert isinstance(quiz.check(answer, answer, answer), Result)
 

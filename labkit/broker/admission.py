@@ -7,6 +7,7 @@ looked at.
 
 import base64
 import binascii
+import re
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
@@ -19,6 +20,9 @@ __all__ = ["Admitted", "Carrier", "Presented", "Refused", "Validator", "decide",
 
 #: The field of CONNECT that carries the token.
 Carrier: TypeAlias = Literal["username", "password"]
+
+#: A whole JWS within other text, such as ``Bearer eyJ…``.
+_INSIDE = re.compile(rb"eyJ[\w-]{8,}\.[\w-]+\.[\w-]*")
 
 
 class Validator(Protocol):
@@ -133,7 +137,7 @@ def _carried(connect: Connect) -> Presented | Refused:
 
 def _is_jwt(field: bytes) -> bool:
     """Whether this is meant to be a JWT, however broken: its first segment starts a JSON object."""
-    if field.startswith(b"eyJ"):  # {" in base64url
+    if field.startswith(b"eyJ") or _INSIDE.search(field):  # {" in base64url
         return True
     if field.count(b".") not in (2, 4):  # a JWS has three segments, a JWE five
         return False

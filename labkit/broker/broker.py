@@ -11,6 +11,7 @@ from labkit.broker.connection import Connection
 from labkit.broker.gate import Gate
 from labkit.broker.inner import InnerBroker, State
 from labkit.broker.limits import Limits
+from labkit.broker.revocations import Revocations
 from labkit.clock import Clock
 from labkit.errors import ServiceFailed
 from labkit.record import Record
@@ -19,7 +20,6 @@ from labkit.service import Endpoint, Service, is_loopback, listening_socket, sto
 __all__ = ["Broker", "Client"]
 
 _SHUTDOWN = 2.0  # seconds for amqtt to stop
-_MAX_REVOKED = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +78,7 @@ class Broker(Service):
         self._gate_keeper: Gate | None = None
         self._server: asyncio.Server | None = None
         self._kept: State | None = None
-        self._revoked: dict[str, None] = {}
+        self._revocations = Revocations()
 
     @property
     def mqtt(self) -> Endpoint:
@@ -104,17 +104,19 @@ class Broker(Service):
     def revoked(self, jti: str | None, client_id: str) -> None:
         """A token (``None``: every token of the client) is good no more: close its connection at once.
 
-        The token with that ``jti`` is not let in again.  May be called from any thread, running or not.
+        It is not let in again either.  May be called from any thread, running or not.
         """
         if jti is not None:
-            if len(self._revoked) >= _MAX_REVOKED:
-                del self._revoked[next(iter(self._revoked))]
-            self._revoked[jti] = None
+            self._revocations.add(jti)
+        else:
+            self._revocations.add_all_of(client_id, self._clock.now())
+            live = self._live(client_id)
+            if live is not None and live.guest is not None:
+                self._revocations.add(live.guest.token.jti)  # even if it was issued this very second
         self._close_one(client_id, jti, "revoked", "token.revoked")
 
     def _close_one(self, client_id: str, jti: str | None, reason: str, kind: str) -> bool:
-        gate = self._gate_keeper
-        connection = gate.live.get(client_id) if gate is not None else None
+        gate, connection = self._gate_keeper, self._live(client_id)
         if gate is None or connection is None or connection.guest is None:
             return False
         if jti is not None and connection.guest.token.jti != jti:
@@ -124,6 +126,10 @@ class Broker(Service):
             with contextlib.suppress(TimeoutError):
                 closed.result(10)
         return True
+
+    def _live(self, client_id: str) -> Connection | None:
+        gate = self._gate_keeper
+        return gate.live.get(client_id) if gate is not None else None
 
     async def _open(self) -> None:
         sock = listening_socket(self._host, self._port)
@@ -140,10 +146,12 @@ class Broker(Service):
                 record=self._record,
                 limits=self.limits,
                 leeway=self._leeway,
-                revoked=self._revoked,
+                revocations=self._revocations,
             )
             loop = asyncio.get_running_loop()
-            self._server = await loop.create_server(lambda: Connection(gate, loop), sock=sock, backlog=1024)
+            # asyncio accepts up to ``backlog`` connections at a go, before the gate sees the first of them.
+            self._server = await loop.create_server(lambda: Connection(gate, loop), sock=sock, backlog=32)
+            sock.listen(1024)
         except BaseException:
             sock.close()
             raise

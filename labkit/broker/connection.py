@@ -58,6 +58,7 @@ class Connection(asyncio.Protocol):
         "_waiter",
         "framer",
         "guest",
+        "hosted",
         "on_writable",
         "peer",
         "reason",
@@ -88,6 +89,7 @@ class Connection(asyncio.Protocol):
         self.guest: Admitted | None = None  # set at admission, with the next two
         self.task: asyncio.Task[None] | None = None
         self.timer: Timer | None = None
+        self.hosted = False  # whether its conversation has begun
         self.reason: str | None = None  # why it ends; the first reason stays
 
     # What asyncio calls.
@@ -190,6 +192,7 @@ class Connection(asyncio.Protocol):
     def abort(self) -> None:
         """Cut the line."""
         self._forget()
+        self.framer.take_all()
         if self._transport is not None:
             self._transport.abort()
 
@@ -225,7 +228,7 @@ class Connection(asyncio.Protocol):
 
     def send(self, data: bytes) -> None:
         """Hand ``data`` to the socket, if it is still there."""
-        if self._transport is not None and self.reason is None:
+        if self._transport is not None and self.reason is None and not self._transport.is_closing():
             self._transport.write(data)
 
     def end(self, reason: str) -> None:
@@ -267,10 +270,12 @@ class Connection(asyncio.Protocol):
         """One timer a connection, looked at when it fires: packets only note the time.  [MQTT-3.1.2-24]"""
         assert self.guest is not None
         rest = self._last_packet + 1.5 * self.guest.keep_alive - self._loop.time()
-        if rest <= 0:
-            self.end("keep-alive")
-        else:
+        if rest > 0:
             self._deadline = self._loop.call_later(rest, self._check_keep_alive)
+        elif not self.writable:  # we do not listen while it does not read; that has a time-out of its own
+            self._deadline = self._loop.call_later(self.guest.keep_alive, self._check_keep_alive)
+        else:
+            self.end("keep-alive")
 
     def _watch_packet(self) -> None:
         limit = self._gate.limits.packet_timeout

@@ -1,5 +1,6 @@
 """What an admitted client says, and what the broker does about it: MQTT 3.1.1 §3 and §4."""
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from labkit.broker.connection import Connection
@@ -31,6 +32,8 @@ __all__ = ["converse"]
 REFUSED = 0x80  # §3.9.3
 #: QoS 2 messages that a client may leave unreleased; 3.1.1 knows no number for it.
 _MAX_UNRELEASED = 1000
+#: How many filters of one packet are worked on before other clients get a turn.
+_TURN = 32
 
 
 async def converse(broker: "InnerBroker", session: "Session", connection: Connection) -> None:
@@ -124,7 +127,11 @@ async def _subscribe(
     if not all(valid_filter(topic_filter) for topic_filter, _ in packet.filters):
         raise MalformedPacket("a topic filter is ill-formed", spec="MQTT 3.1.1 §4.7.1")
     codes: list[int] = []
-    for topic_filter, qos in packet.filters:
+    for number, (topic_filter, qos) in enumerate(packet.filters, 1):
+        if not number % _TURN:
+            await asyncio.sleep(0)
+            if connection.reason is not None:
+                return
         reason = _objection(broker, session, topic_filter)
         if reason is None:
             codes.append(await broker.subscribe(session, topic_filter, qos))
@@ -132,8 +139,13 @@ async def _subscribe(
             _note(broker, connection, "subscribe.refused", filter=topic_filter, reason=reason)
             codes.append(REFUSED)
     connection.send(encode(Suback(packet_id=packet.packet_id, return_codes=tuple(codes))))
-    for (topic_filter, _), code in zip(packet.filters, codes, strict=True):
+    # A filter that was named twice was subscribed to once, with the QoS of its last mention.
+    subscribed = dict(zip((name for name, _ in packet.filters), codes, strict=True))
+    for topic_filter, code in subscribed.items():
         if code != REFUSED:
+            await asyncio.sleep(0)
+            if connection.reason is not None or topic_filter not in session.filters:
+                return
             broker.send_retained(session, topic_filter, code)
 
 

@@ -7,14 +7,14 @@ that a key that has to be fetched never holds up those who are already in.
 import asyncio
 import concurrent.futures
 import contextlib
-from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 
 from labkit.broker.admission import Admitted, Presented, Refused, Validator, decide, examine
 from labkit.broker.connection import Connection, State
 from labkit.broker.inner import InnerBroker
-from labkit.broker.limits import Limits
+from labkit.broker.limits import Limits, descriptors
+from labkit.broker.revocations import Revocations
 from labkit.clock import Clock
 from labkit.errors import MalformedPacket
 from labkit.record import Record
@@ -40,7 +40,7 @@ class Gate:
         record: Record,
         limits: Limits,
         leeway: float,
-        revoked: Mapping[str, None],
+        revocations: Revocations,
     ) -> None:
         self.limits = limits
         self.live: dict[str, Connection] = {}
@@ -49,7 +49,8 @@ class Gate:
         self._clock = clock
         self._record = record
         self._leeway = leeway
-        self._revoked = revoked
+        self._revocations = revocations
+        self._max_pending = min(limits.max_pending, max(16, descriptors() // 4))
         self._loop = asyncio.get_running_loop()
         self._outside: dict[Connection, None] = {}  # not admitted, or on its way out; oldest first
         self._hosted: set[asyncio.Task[None]] = set()
@@ -63,7 +64,7 @@ class Gate:
         """A socket is there; nobody knows yet whose."""
         if self._closing:
             connection.abort()
-        elif len(self._outside) >= self.limits.max_pending:
+        elif len(self._outside) >= self._max_pending:
             oldest = next(iter(self._outside))
             del self._outside[oldest]
             oldest.abort()
@@ -163,7 +164,7 @@ class Gate:
 
     def _objection(self, guest: Admitted) -> Refused | None:
         """What only the gate knows: who was revoked, who is in, and what the time is now."""
-        if guest.token.jti in self._revoked:
+        if guest.token in self._revocations:
             return Refused(return_code=4, reason="revoked", carrier=guest.carrier)
         if self._clock.now() >= guest.token.expires_at + self._leeway:
             return Refused(return_code=4, reason="expired", carrier=guest.carrier)
@@ -194,6 +195,8 @@ class Gate:
             self._end(older, "taken-over", "taken-over")
         connection.task = self._loop.create_task(self._host(connection, older))
         self._hosted.add(connection.task)
+        if guest.token in self._revocations:  # since _objection: revoked() looked for us before we were in
+            self._end(connection, "revoked", "token.revoked")
         connection.task.add_done_callback(self._hosted.discard)
 
     async def _host(self, connection: Connection, older: Connection | None) -> None:
@@ -204,6 +207,7 @@ class Gate:
             if older is not None and older.task is not None:
                 await _finished(older.task)
             if connection.reason is None:
+                connection.hosted = True
                 await self._inner.host(connection)
             connection.end("closed-by-client")
         except MalformedPacket as error:
@@ -236,6 +240,8 @@ class Gate:
         if guest is not None and connection.reason is None:
             self._record.add("broker", kind, client_id=guest.client_id, jti=guest.token.jti)
             connection.end(reason)
+            if not connection.hosted:  # it still waits for its forerunner, and nothing was promised to it
+                connection.abort()
 
     def end_from_outside(self, connection: Connection, reason: str, kind: str) -> "Future[None] | None":
         """From any thread: end ``connection``; the future is done when its socket is closed."""

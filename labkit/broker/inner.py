@@ -119,6 +119,7 @@ class InnerBroker(AmqttBroker):  # type: ignore[misc]
         super().__init__({"listeners": {_LISTENER: {"type": "external"}}, "plugins": {}})
         self.limits = limits
         self.record = record
+        self._retained_bytes = 0
 
     async def host(self, connection: Connection) -> None:
         """Serve an admitted connection until it is over.
@@ -179,6 +180,7 @@ class InnerBroker(AmqttBroker):  # type: ignore[misc]
     def take_over(self, state: State) -> None:
         """Continue with what another broker gave away."""
         self._sessions, self._subscriptions, self._retained_messages = state
+        self._retained_bytes = sum(_size(kept.topic, kept.data) for kept in self._retained_messages.values())
 
     # Rights.
 
@@ -227,10 +229,17 @@ class InnerBroker(AmqttBroker):  # type: ignore[misc]
     async def retain(self, message: Publish) -> None:
         """Keep a message for later subscribers; an empty one removes it.  Spec: §3.3.1.3."""
         kept = self._retained_messages
-        if message.payload and message.topic not in kept and len(kept) >= self.limits.max_retained:
-            self.record.add("broker", "retain.refused", topic=message.topic, reason="too-many")
-            return
+        old = kept.get(message.topic)
+        grown = _size(message.topic, message.payload) - (_size(old.topic, old.data) if old else 0)
+        if grown > 0:
+            if old is None and len(kept) >= self.limits.max_retained:
+                self.record.add("broker", "retain.refused", topic=message.topic, reason="too-many")
+                return
+            if self._retained_bytes + grown > self.limits.max_retained_bytes:
+                self.record.add("broker", "retain.refused", topic=message.topic, reason="too-large")
+                return
         await self.retain_message(None, message.topic, message.payload, message.qos)
+        self._retained_bytes += grown
 
     def send_retained(self, session: Session, topic_filter: str, qos: int) -> None:
         """What was retained, to the session that has just subscribed.  Spec: [MQTT-3.3.1-6/-8]."""
@@ -262,3 +271,8 @@ class InnerBroker(AmqttBroker):  # type: ignore[misc]
             message = Publish(topic=topic, payload=payload, qos=qos, retain=retain)
             if not session.outbox.offer(message) and session.outbox.dropped == 1:  # the first of many
                 self.record.add("broker", "message.dropped", client_id=session.client_id, topic=topic)
+
+
+def _size(topic: str, payload: bytes | bytearray) -> int:
+    """What a retained message takes, in bytes; an empty one is none."""
+    return len(topic) + len(payload) if payload else 0

@@ -1,8 +1,9 @@
 """How much one client, or all of them together, may take."""
 
+import sys
 from dataclasses import dataclass
 
-__all__ = ["Limits"]
+__all__ = ["Limits", "descriptors"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,16 +13,18 @@ class Limits:
     Attributes:
         max_connections: admitted connections; one more is answered with return code 3.
         max_pending: sockets that have not been admitted; one more pushes out the oldest, so that silent
-            sockets cannot lock anybody out.
+            sockets cannot lock anybody out.  At most a quarter of what the process may have open.
         max_deciding: CONNECTs that wait for a key or for introspection; one more gets return code 3.
         connect_timeout: seconds from TCP connect to a decision.
         packet_timeout: seconds in which a packet that has begun must end, and a client must read on.
         max_packet: bytes of the longest packet, its fixed header included.
         max_inflight: messages of QoS 1 and 2 on the way to one client at a time.
-        max_queued: messages that wait for one client behind those, or while it is away.
+        max_queued: messages that wait for one client behind those, or while it is away; the next are dropped.
+            Retained messages for a new subscription do not count.
         max_queued_bytes: the same in bytes of payload and topic.
         max_subscriptions: topic filters of one session; one more is answered with 0x80.
         max_retained: retained messages altogether; another topic is published, but not retained.
+        max_retained_bytes: the same in bytes of payload and topic.
     """
 
     max_connections: int = 1000
@@ -35,3 +38,14 @@ class Limits:
     max_queued_bytes: int = 4_194_304
     max_subscriptions: int = 100
     max_retained: int = 10_000
+    max_retained_bytes: int = 67_108_864
+
+
+def descriptors() -> int:
+    """How many sockets and files this process may have open."""
+    if sys.platform == "win32":
+        return 8192  # no such limit there; this is the C runtime's own
+    import resource
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 1_048_576 if soft == resource.RLIM_INFINITY else soft

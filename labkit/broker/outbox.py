@@ -33,12 +33,13 @@ class Line(Protocol):
 class Outbox:
     """The outgoing half of a session."""
 
-    __slots__ = ("_bytes", "_in_flight", "_last_id", "_limits", "_line", "_queue", "dropped")
+    __slots__ = ("_bytes", "_fleeting", "_in_flight", "_last_id", "_limits", "_line", "_queue", "dropped")
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._queue: deque[Publish] = deque()
         self._bytes = 0
+        self._fleeting = 0  # how many of the queue have QoS 0: a newer one must not overtake them (§4.6)
         # What waits for PUBACK or PUBREC; None stands for a PUBREL that waits for PUBCOMP.
         self._in_flight: dict[int, Publish | None] = {}
         self._last_id = 0
@@ -76,20 +77,23 @@ class Outbox:
         if not message.qos:
             if line is None:
                 return True
-            if line.writable:
+            if line.writable and not self._fleeting:
                 line.send(encode(message))
                 return True
         elif line is not None and not self._queue and self._may_fly(line):
             self._launch(message, line)
             return True
         size = _size(message)
-        if len(self._queue) >= self._limits.max_queued or self._bytes + size > self._limits.max_queued_bytes:
+        # What is retained is there anyway, and a subscriber gets all of it [MQTT-3.3.1-6].
+        limit = self._limits.max_queued + (self._limits.max_retained if message.retain else 0)
+        if len(self._queue) >= limit or self._bytes + size > self._limits.max_queued_bytes:
             self.dropped += 1
             if line is not None and not line.writable:
                 line.end("not-reading")
             return False
         self._queue.append(message)
         self._bytes += size
+        self._fleeting += not message.qos
         return True
 
     def flush(self) -> None:
@@ -103,6 +107,7 @@ class Outbox:
             if message.qos:
                 self._launch(message, line)
             else:
+                self._fleeting -= 1
                 line.send(encode(message))
 
     def puback(self, packet_id: int) -> None:
@@ -133,6 +138,7 @@ class Outbox:
         if self._queue:
             self._queue = deque(filter(wanted, self._queue))
             self._bytes = sum(map(_size, self._queue))
+            self._fleeting = sum(not message.qos for message in self._queue)
 
     def _may_fly(self, line: Line) -> bool:
         return line.writable and len(self._in_flight) < self._limits.max_inflight
@@ -149,7 +155,8 @@ class Outbox:
 
 
 def _size(message: Publish) -> int:
-    return len(message.topic) + len(message.payload)
+    """Bytes that are kept for this client alone."""
+    return 0 if message.retain else len(message.topic) + len(message.payload)
 
 
 def _encoded(message: Publish, packet_id: int, *, dup: bool) -> bytes:
