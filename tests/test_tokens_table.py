@@ -118,6 +118,11 @@ FORGERIES: dict[str, dict[str, Callable[[str], Any]]] = {
         "a list": lambda alg: token(alg, header={"typ": ["at+jwt"]}),
         "empty": lambda alg: token(alg, header={"typ": ""}),
     },
+    "cty": {
+        "nested": lambda alg: token(alg, header={"cty": "JWT"}),
+        "lower case": lambda alg: token(alg, header={"cty": "jwt"}),
+        "media type": lambda alg: token(alg, header={"cty": "application/JWT"}),
+    },
     "kid": {
         "null": lambda alg: token(alg, header={"kid": None}),
         "a number": lambda alg: token(alg, header={"kid": 1}),

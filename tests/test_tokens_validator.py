@@ -169,7 +169,7 @@ def test_a_token_has_one_spelling(algorithm: str) -> None:
 
 @pytest.mark.conformance("RS-08")
 def test_unknown_header_parameters_are_ignored_and_duplicates_refused() -> None:
-    accepts(token(header={"x": None, "cty": "JWT", "https://example.org/p": {"a": [1, 2]}, "Alg": "none"}))
+    accepts(token(header={"x": None, "cty": "json", "https://example.org/p": {"a": [1, 2]}, "Alg": "none"}))
     accepts(token(header={"b64": True}))
     good = json.dumps({"typ": "at+jwt", "alg": "ES256", "kid": "ES256"}).encode()
     assert refusal(token(header=good[:-1] + b',"alg":"ES256"}')).reason == "malformed"

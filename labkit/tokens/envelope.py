@@ -46,7 +46,7 @@ def b64(case: Case) -> Verdict:
     "enc, zip",
     where="header",
     rule="The token is neither encrypted nor compressed.",
-    spec="RFC 8725 §3.6",
+    spec="lab, RFC 8725 §3.6",
     reason="encrypted",
     hint="Encryption and compression were not agreed upon: have the authorization server sign only.",
 )
@@ -91,6 +91,22 @@ def typ(case: Case) -> Verdict:
 
 
 @check(
+    "cty",
+    where="header",
+    claim="cty",
+    rule="The payload is the claims, and not another JWT.",
+    spec="RFC 7519 §7.2",
+    reason="malformed",
+    hint="Nested tokens were not agreed upon: have the authorization server sign the claims themselves.",
+)
+def cty(case: Case) -> Verdict:
+    found = case.header.get("cty")
+    if isinstance(found, str) and media_type(found) == "application/jwt":  # step 8: then it must be one
+        return Fault(expected="no nested token", actual=shown(found))
+    return None
+
+
+@check(
     "kid",
     where="header",
     claim="kid",
@@ -111,7 +127,7 @@ def kid(case: Case) -> Verdict:
     where="header",
     claim="kid",
     rule="The issuer has that key, for exactly this algorithm; jku, x5u, jwk and x5c are not followed.",
-    spec="RFC 8725 §3.1, §3.8",
+    spec="RFC 8725 §3.1, §3.8, §3.10",
     reason="wrong-algorithm",
     hint=_NOT_OURS,
 )
@@ -160,4 +176,4 @@ def _header_value(case: Case, name: str) -> str:
     return shown(case.header[name]) if name in case.header else "nothing"
 
 
-ENVELOPE = (crit, b64, neither_encrypted_nor_compressed, alg, typ, kid, key, signature, claims)
+ENVELOPE = (crit, b64, neither_encrypted_nor_compressed, alg, typ, cty, kid, key, signature, claims)

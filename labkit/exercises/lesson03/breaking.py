@@ -37,7 +37,7 @@ ex.slip.check(changes, lab)
     ),
     hints=(
         "Which claims does by_hand never look at?",
-        "It reads iss, aud, exp, scope and client_id. Which other claims does the table ask for, from row 15 "
+        "It reads iss, aud, exp, scope and client_id. Which other claims does the table ask for, from row 16 "
         "on?",
         "sub, jti, iat and nbf are left. Take one away with None, or put a time far in the future into it.",
     ),

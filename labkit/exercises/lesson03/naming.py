@@ -68,7 +68,7 @@ ex.stops.check(stops, lab)
         Wrong(says='token 4 gets past "base64url"', answer=STOPS | {4: "base64url"}),
         Wrong(says='token 5 gets past "iss"', answer=STOPS | {5: "iss"}),
         Wrong(says='token 6 gets past "scope"', answer=STOPS | {6: "scope"}),
-        Wrong(says="not the number of its row", answer=STOPS | {1: 27}),
+        Wrong(says="not the number of its row", answer=STOPS | {1: 28}),
         Wrong(says='"expired" is no name in the table', answer=STOPS | {5: "expired"}),
         Wrong(says="a name for each of the tokens", answer={1: "alg"}),
     ),
