@@ -41,7 +41,7 @@ def test_the_first_screen_says_what_this_is_shows_it_and_gives_two_commands() ->
     first_screen = "\n".join(readme.README.read_text(encoding="utf-8").splitlines()[:36])
     assert SHELL["start"] in first_screen
     assert SHELL["test"] in first_screen
-    assert "authorization server  ◀" in first_screen
+    assert "](notebooks/pictures/lesson-02.png)" in first_screen
 
 
 def test_every_link_to_a_file_leads_somewhere() -> None:
