@@ -362,6 +362,65 @@ def test_a_refresh_token_survives_other_errors(authserver: FakeAuthServer) -> No
     assert authserver.asked[-1].form["refresh_token"] == "r1"
 
 
+@pytest.mark.parametrize("secret", [None, SECRET], ids=["public client", "confidential client"])
+def test_after_the_device_code_only_the_owner_can_replace_a_dead_refresh_token(
+    authserver: FakeAuthServer, clock: Clock, secret: str | None
+) -> None:
+    source = TokenSource(authserver.token_endpoint, "cam-1", secret, now=clock.now)
+    _owner_says_yes(source, authserver)
+    _only_the_owner_can_help(source, authserver)
+
+
+def test_a_public_client_with_a_dead_refresh_token_must_ask_its_owner(authserver: FakeAuthServer) -> None:
+    source = TokenSource(authserver.token_endpoint, "cam-1", refresh_token="from an earlier life")
+    _only_the_owner_can_help(source, authserver)
+
+
+def _owner_says_yes(source: TokenSource, authserver: FakeAuthServer) -> None:
+    authserver.will_answer(200, OFFER)
+    authserver.will_give("granted", refresh_token="r2")
+    source.ask_owner(authserver.url + "/device", lambda *_: None)
+
+
+def _only_the_owner_can_help(source: TokenSource, authserver: FakeAuthServer) -> None:
+    asked = len(authserver.asked)
+    authserver.will_answer(400, {"error": "invalid_grant"})
+    for _ in range(3):
+        with pytest.raises(TokenRequestFailed, match="ask its owner again") as failed:
+            source.fetch()
+        assert failed.value.error == "invalid_grant"
+    assert len(authserver.asked) == asked + 1  # with the refresh token, once
+    _owner_says_yes(source, authserver)
+    assert source.current().access_token == "granted"
+    source.fetch()
+    assert authserver.asked[-1].form["refresh_token"] == "r2"
+
+
+def test_a_device_that_needs_its_owner_backs_off_and_is_well_again_when_the_owner_was_asked(
+    new_device: NewDevice, authserver: FakeAuthServer, broker: FakeBroker, clock: Clock, record: Record
+) -> None:
+    source = TokenSource(authserver.token_endpoint, "thermostat-1", now=clock.now)
+    _owner_says_yes(source, authserver)
+    device = new_device(tokens=source).connect()
+    authserver.will_answer(400, {"error": "invalid_grant"})
+    with pytest.raises(TokenRequestFailed, match="ask its owner again"):
+        device.refresh()
+    asked = len(authserver.asked)
+    clock.advance(seconds=299)
+    assert device.connected  # with the token it has
+    assert "ask its owner again" in device.status
+    clock.advance(seconds=1)
+    _lose(broker, record)
+    for _ in range(3):
+        _pass_back_off(clock, record)
+    assert not device.connected
+    assert (len(authserver.asked), len(broker.of("CONNECT"))) == (asked, 1)
+    assert [event["seconds"] for event in record.events("backing-off")][:8] == [1, 2, 4, 8, 16, 32, 60, 60]
+    _owner_says_yes(source, authserver)
+    _pass_back_off(clock, record)
+    assert device.status == "connected"
+
+
 @pytest.mark.conformance("CL-14")
 def test_secrets_and_refresh_tokens_show_nowhere(authserver: FakeAuthServer) -> None:
     shown = [
@@ -798,7 +857,9 @@ def test_a_connection_that_did_not_come_about_is_not_left_open(broker: FakeBroke
         will=None,
         ca_file=None,
         on_lost=lambda: None,
+        on_overflow=lambda: None,
     )
+    connection.wanted = True
     broker.connack = None
     with pytest.raises(ConnectionFailed):
         connection.open("opaque-1", timeout=0.05)
@@ -1090,6 +1151,52 @@ def test_leaving_does_not_wait_for_a_broker_that_no_longer_reads(device: Device,
     broker.reads.set()
 
 
+def test_leaving_does_not_wait_for_a_token_request_that_hangs(
+    device: Device, authserver: FakeAuthServer, broker: FakeBroker, clock: Clock, record: Record
+) -> None:
+    device.connect()
+    authserver.may_answer.clear()
+    with ThreadPoolExecutor(2) as others:
+        advancing = others.submit(clock.advance, seconds=270)  # a worker asks for the next token
+        authserver.wait(2)
+        refreshing = others.submit(device.refresh)  # and waits for its turn
+        device.disconnect()
+        assert not advancing.done()
+        broker.wait_until_empty()
+        assert device.status == "not connected"
+        authserver.may_answer.set()
+        advancing.result(PATIENCE)
+        with pytest.raises(ConnectionFailed, match=r"call connect\(\) first"):
+            refreshing.result(PATIENCE)
+    clock.advance(hours=1)
+    assert (device.status, len(broker.of("CONNECT")), len(authserver.asked)) == ("not connected", 1, 2)
+    assert record.events("backing-off") == []
+    device.connect()
+    assert len(broker.of("CONNECT")) == 2
+
+
+def test_leaving_does_not_wait_for_a_broker_that_is_slow_to_let_us_in(
+    device: Device, broker: FakeBroker
+) -> None:
+    broker.connack = None
+    with ThreadPoolExecutor(1) as other:
+        connecting = other.submit(device.connect, timeout=PATIENCE)
+        broker.wait("CONNECT")
+        device.disconnect()
+        assert isinstance(connecting.exception(PATIENCE / 2), ConnectionFailed)
+    broker.wait_until_empty()
+    assert not device.connected
+
+
+def test_messages_that_find_no_room_are_told_once(device: Device, broker: FakeBroker, record: Record) -> None:
+    device.connect()
+    for number in range(1010):
+        broker.send(b"\x30\x07\x00\x03cmd%02d" % (number % 100))
+    device.publish("devices/thermostat-1/up", "acknowledged after all of them")
+    assert len(record.events("message.dropped")) == 1
+    assert device.receive().payload == b"10"  # the ten oldest have gone
+
+
 def test_a_malformed_packet_ends_the_connection_and_not_the_device(
     device: Device, broker: FakeBroker, clock: Clock, record: Record
 ) -> None:
@@ -1110,12 +1217,18 @@ def test_the_system_clock_calls_in_time_and_forgets_on_request() -> None:
     assert called.wait(PATIENCE)
 
 
-def test_a_forgotten_device_does_not_keep_the_program_alive() -> None:
-    program = (
-        "from support_device import FakeAuthServer, FakeBroker\n"
+@pytest.mark.parametrize(
+    "servers",
+    [
+        "from support_device import *\na, b, s = FakeAuthServer(), FakeBroker(), 's'\n",
+        "from labkit import Lab\na = Lab()\nb, s = a.mqtt, a.register('cam-1').client_secret\n",
+    ],
+    ids=["that end with the program", "that close the connection when the program ends"],
+)
+def test_a_forgotten_device_does_not_keep_the_program_alive(servers: str) -> None:
+    program = servers + (
         "from labkit.device import Device\n"
-        "a, b = FakeAuthServer(), FakeBroker()\n"
-        "Device('cam-1', 's', token_endpoint=a.token_endpoint, host=b.host, port=b.port).connect()\n"
+        "d = Device('cam-1', s, token_endpoint=a.token_endpoint, host=b.host, port=b.port).connect()\n"
     )
     tests = Path(__file__).parent
     done = subprocess.run(

@@ -48,9 +48,9 @@ class Message:
 
 
 class Connection:
-    """Opens, closes and replaces the connection of one client.  ``on_lost`` runs on the network thread.
+    """Opens, closes and replaces the connection of one client; any thread may do anything at any time.
 
-    ``open`` and ``close`` belong to one thread at a time; ``publish``, ``subscribe`` and ``receive`` to any.
+    On the network thread run ``on_lost``, and ``on_overflow`` when messages are dropped for the first time.
     """
 
     def __init__(
@@ -65,23 +65,25 @@ class Connection:
         will: Message | None,
         ca_file: str | None,
         on_lost: Callable[[], object],
+        on_overflow: Callable[[], object],
     ) -> None:
         if carrier not in ("password", "username"):
             raise ValueError("carrier is 'password' or 'username'")
         self.client_id = client_id
         self.broker = f"the broker at {host}:{port}"
         self.connected = False
-        self._wanted = False  # between open and close, whether or not the connection stands
+        self.wanted = False  #: whether the connection is to stand; without this, it will not be opened
         self.session_present = False
         self.subscriptions: dict[str, int] = {}  #: topic filter -> QoS, as granted
         self._carrier = carrier
-        self._on_lost = on_lost
+        self._on_lost, self._on_overflow = on_lost, on_overflow
         self._network: threading.Thread | None = None
         self._in_use = threading.Lock()  # by who sends, or replaces the connection
         self._changed = threading.Condition()  # guards and announces what the network thread finds out:
         self._connack: int | None = None
         self._subacks: dict[int, list[int]] = {}
-        self._inbox: deque[Message] = deque(maxlen=_KEPT)
+        self._inbox: deque[Message] = deque(maxlen=_KEPT)  # the oldest make room
+        self._overflowed = False
 
         self._host, self._port, self._keep_alive = host, port, keep_alive
         self._clean_session, self._will = clean_session, will
@@ -96,10 +98,10 @@ class Connection:
         Raises:
             ConnectionFailed: the broker was not to be reached, or refused.
         """
-        with self._in_use:  # or a PUBLISH might overtake the CONNECT
+        with self._held():  # or a PUBLISH might overtake the CONNECT
             self._carry(access_token)
             self._hang_up()
-            self._wanted, self._connack = True, None
+            self._connack = None
             try:
                 self._paho.reconnect()
             except OSError as error:
@@ -119,8 +121,11 @@ class Connection:
 
     def close(self) -> bool:
         """Leave politely, and say whether there was a connection to leave."""
+        with self._changed:
+            self.wanted = False  # who waits for the broker gives up
+            self._changed.notify_all()
         with self._in_use:
-            self._wanted, connected = False, self._hang_up()
+            connected = self._hang_up()
             self._paho = self._new_client()  # gone is the old one, and what nobody acknowledged
             return connected
 
@@ -152,14 +157,18 @@ class Connection:
                 raise TimeoutError(f"no message within {timeout:g} s; the device is {state}")
             return self._inbox.popleft()
 
-    @contextlib.contextmanager
-    def _held(self, timeout: float) -> Iterator[None]:
-        """While this is held, the connection is not replaced."""
-        if not self._wanted:
+    def demand_wanted(self) -> None:
+        """Raises ``ConnectionFailed`` when the connection is not to stand."""
+        if not self.wanted:
             raise ConnectionFailed("the device is not connected: call connect() first")
+
+    @contextlib.contextmanager
+    def _held(self, timeout: float = -1) -> Iterator[None]:
+        """While this is held, nobody else replaces the connection."""
         if not self._in_use.acquire(timeout=timeout):
             raise TimeoutError(f"{self.broker} did not let us in within {timeout:g} s")
         try:
+            self.demand_wanted()
             yield
         finally:
             self._in_use.release()
@@ -176,9 +185,10 @@ class Connection:
 
     def _await_connack(self, timeout: float) -> None:
         with self._changed:
-            if not self._changed.wait_for(lambda: self._connack is not None, timeout):
-                raise ConnectionFailed(f"{self.broker} did not answer CONNECT within {timeout:g} s")
-            answer = self._connack or 0
+            self._changed.wait_for(lambda: self._connack is not None or not self.wanted, timeout)
+            answer = self._connack
+        if answer is None:
+            raise ConnectionFailed(f"{self.broker} did not answer CONNECT within {timeout:g} s")
         if answer != 0:
             return_code, advice = _REFUSALS.get(answer, _REFUSALS[_SILENCE])
             code = "" if return_code is None else f" (CONNACK {return_code})"
@@ -190,7 +200,9 @@ class Connection:
         self._subacks.clear()
         _, packet_id = self._paho.subscribe(filters)
         with self._changed:
-            self._changed.wait_for(lambda: packet_id in self._subacks or not self.connected, timeout)
+            self._changed.wait_for(
+                lambda: packet_id in self._subacks or not (self.connected and self.wanted), timeout
+            )
             granted = self._subacks.get(packet_id or 0)
         if granted is None:
             raise ConnectionFailed(f"{self.broker} did not answer SUBSCRIBE within {timeout:g} s, or is gone")
@@ -272,5 +284,9 @@ class Connection:
             topic=message.topic, payload=bytes(message.payload), qos=message.qos, retain=message.retain
         )
         with self._changed:
+            overflows = len(self._inbox) == _KEPT and not self._overflowed
+            self._overflowed |= overflows
             self._inbox.append(received)
             self._changed.notify_all()
+        if overflows:
+            self._on_overflow()

@@ -6,16 +6,16 @@
     CONNACK 4 or 5: the broker refuses the token  fetch a new token, once; then back off
     any other failure, or a loss                  back off, with full jitter
 
-Two threads work for a device: the *network* thread keeps the keep-alive promise (MQTT 3.1.1 §3.1.2.10) while
-the *worker* fetches tokens and opens connections, one task after another, however long they take.
+The *network* thread keeps the keep-alive promise (MQTT 3.1.1 §3.1.2.10) while another one fetches a token or
+opens a connection, however long that takes: who called, or a *worker* when it is time or after a loss.
 """
 
 import contextlib
 import threading
 from collections.abc import Callable
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from random import Random
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Literal, Self
 
 from labkit.errors import ConnectionFailed, TokenRequestFailed
 
@@ -25,11 +25,10 @@ from .tokensource import Token, TokenSource
 
 __all__ = ["Device"]
 
-_T = TypeVar("_T")
-
 _FIRST_BACK_OFF, _LONGEST_BACK_OFF = 1.0, 60.0  # seconds
 _LASTED = 10.0  # seconds; a connection that old was a good one, and the next back-off starts small again
 _PATIENCE = 5.0  # seconds that a broker may take to answer
+_FAREWELL = 1.0  # seconds for a task to end by itself when the device leaves
 
 
 class Device:
@@ -88,9 +87,9 @@ class Device:
             will=will,
             ca_file=ca_file,
             on_lost=self._on_lost,
+            on_overflow=lambda: self._note("message.dropped"),
         )
-        self._worker: ThreadPoolExecutor | None = None
-        self._coming_or_going = threading.Lock()
+        self._turn = threading.Lock()  # to fetch and to connect
         self._timer: Any = None
         self._carried: Token | None = None  # what the broker saw last
         self._connected_at = 0.0
@@ -122,11 +121,10 @@ class Device:
             TokenRequestFailed: no token was to be had.
             ConnectionFailed: the broker could not be reached, or refused; the message says what to do.
         """
-        with self._coming_or_going:
-            if self._worker is None:
-                self._worker = ThreadPoolExecutor(1, thread_name_prefix=f"worker-{self.client_id}")
         try:
-            self._run(lambda: self._establish(timeout))
+            with self._turn:
+                self._connection.wanted = True
+                self._establish(timeout)
         except BaseException:
             self.disconnect()
             raise
@@ -134,14 +132,16 @@ class Device:
 
     def disconnect(self) -> None:
         """Leave politely: no will, no thread and no socket stay behind.  Harmless when not connected."""
-        with self._coming_or_going:
-            worker, self._worker = self._worker, None
-            if worker is not None:
-                worker.shutdown(cancel_futures=True)  # waits for the task in hand
-                self._plan(None)
-                if self._connection.close():
-                    self._note("disconnected", reason="asked to")
-                self._failures, self._trouble = 0, ""
+        self._connection.wanted = False  # who waits for a token now will not connect with it
+        in_turn = self._turn.acquire(timeout=_FAREWELL)  # a token request that hangs is left alone
+        try:
+            self._plan(None)
+            if self._connection.close():
+                self._note("disconnected", reason="asked to")
+            self._failures, self._trouble = 0, ""
+        finally:
+            if in_turn:
+                self._turn.release()
 
     def publish(
         self,
@@ -183,9 +183,9 @@ class Device:
             TokenRequestFailed: no new token; the connection lives on with the old one.
             ConnectionFailed: the broker did not take it; the device goes on trying by itself.
         """
-        error = self._run(self._renew)
-        if error is not None:
-            raise error
+        with self._turn:
+            self._connection.demand_wanted()
+            self._renew()
 
     def __enter__(self) -> Self:
         return self.connect()
@@ -196,7 +196,7 @@ class Device:
     def __repr__(self) -> str:
         return f"<Device {self.client_id}: {self.status}>"
 
-    # What the worker does
+    # What is done in turn
 
     def _establish(self, timeout: float = _PATIENCE) -> None:
         """Open a connection.  A refused token is replaced at once, but only once."""
@@ -211,8 +211,8 @@ class Device:
                 raise
             self._open(self.tokens.current(), timeout)  # a new one: _open has discarded the first
 
-    def _renew(self) -> Exception | None:
-        """A new token for a living connection, a new connection for a lost one.  Returns what went wrong."""
+    def _renew(self) -> None:
+        """A new token for a living connection, a new connection for a lost one."""
         try:
             if self.connected:
                 self._open(self.tokens.fetch())  # however long the fetch takes, the old connection lives on
@@ -222,8 +222,7 @@ class Device:
                 self._establish()
         except (TokenRequestFailed, ConnectionFailed) as error:
             self._back_off(error)
-            return error
-        return None
+            raise
 
     def _recover(self) -> None:
         """The broker has closed the connection: the token expired, or it has reasons of its own."""
@@ -253,6 +252,8 @@ class Device:
 
     def _back_off(self, error: TokenRequestFailed | ConnectionFailed) -> None:
         """Try again after a random time, of up to twice as long after every failure ("full jitter")."""
+        if not self._connection.wanted:
+            return
         longest = min(_LONGEST_BACK_OFF, _FIRST_BACK_OFF * 2 ** min(self._failures, 10))
         seconds = self._random.uniform(0, longest)
         if isinstance(error, TokenRequestFailed):
@@ -262,33 +263,36 @@ class Device:
         self._plan(self._clock.now() + seconds)
         self._note("backing-off", seconds=round(seconds, 3), reason=str(error))
 
-    # How the worker gets to it
+    # How it comes about
 
     def _plan(self, when: float | None) -> None:
         """Renew at ``when``, and at no other time."""
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = None if when is None else self._clock.call_at(when, lambda: self._submit(self._renew))
+        self._timer = None
+        if when is not None and self._connection.wanted:
+            self._timer = self._clock.call_at(when, lambda: self._in_background(self._renew))
 
     def _on_lost(self) -> None:
         self._note("disconnected", reason="closed by the broker")
-        self._submit(self._recover)
+        self._in_background(self._recover)
 
-    def _submit(self, task: Callable[[], _T]) -> Future[_T] | None:
-        """Hand ``task`` to the worker; None if the device has been disconnected."""
-        worker = self._worker
-        if worker is not None:
-            with contextlib.suppress(RuntimeError):  # it is being shut down
-                return worker.submit(task)
-        return None
+    def _in_background(self, task: Callable[[], None]) -> Future[None]:
+        """Do ``task`` in turn, on a thread of its own: the clock and the network thread must not wait."""
+        done: Future[None] = Future()
 
-    def _run(self, task: Callable[[], _T]) -> _T:
-        """Have the worker do ``task``, and wait for it."""
-        future = self._submit(task)
-        if future is not None:
-            with contextlib.suppress(CancelledError):  # disconnect() came first
-                return future.result()
-        raise ConnectionFailed("the device is not connected: call connect() first")
+        def work() -> None:
+            try:
+                with contextlib.suppress(TokenRequestFailed, ConnectionFailed), self._turn:  # they are noted
+                    if self._connection.wanted:
+                        task()
+                done.set_result(None)
+            except Exception as error:
+                done.set_exception(error)  # such as a clock that was closed
+
+        with contextlib.suppress(RuntimeError):  # a program that is ending starts no threads
+            threading.Thread(target=work, name=f"worker-{self.client_id}", daemon=True).start()
+        return done
 
     def _note(self, kind: str, **facts: Any) -> None:
         if self._record is not None:

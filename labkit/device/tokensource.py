@@ -82,6 +82,7 @@ class TokenSource:
         self._now = now
         self._random = random or Random()  # noqa: S311 - spreads load, keeps no secret
         self._record = record
+        self._owner_needed = False  # only a person can earn the next token
         self._token: Token | None = None
         self._flight: Future[Token] | None = None  # the request under way
         self._lock = threading.Lock()  # guards these two
@@ -158,6 +159,7 @@ class TokenSource:
                     raise
                 wait(interval)
             else:
+                self._owner_needed = True  # for the next one: this code is spent
                 self._land(token)
                 return token
         raise TokenRequestFailed("the owner did not answer in time: start again", error="expired_token")
@@ -196,6 +198,11 @@ class TokenSource:
                 if answer.error != "invalid_grant":
                     raise
                 self._refresh_token = None  # spent, revoked or expired: only the first grant helps now
+                if self._client_secret is None and self._grant["grant_type"] == "client_credentials":
+                    self._owner_needed = True  # a public client has no credentials (RFC 6749 §4.4)
+        if self._owner_needed:
+            message = f"{self.client_id} has no good refresh token any more: ask its owner again (ask_owner)"
+            raise TokenRequestFailed(message, error="invalid_grant")
         return self._ask(self._grant)
 
     def _ask(self, form: Mapping[str, str]) -> Token:
