@@ -1,6 +1,7 @@
 """The device, against peers that misbehave by script, and against the real server and broker."""
 
 import contextlib
+import doctest
 import gc
 import json
 import logging
@@ -20,12 +21,11 @@ import jwt
 import pytest
 from support_device import PATIENCE, Authority, FakeAuthServer, FakeBroker
 
+import labkit.device
 from labkit.authserver import AuthServer
 from labkit.broker import Broker
 from labkit.clock import Clock
-from labkit.device import Device, Message, SystemClock, TokenSource
-from labkit.device.connection import Connection
-from labkit.device.exchange import tls_context
+from labkit.device import Connection, Device, Message, SystemClock, TokenSource, _tls_context
 from labkit.errors import ConnectionFailed, TokenRequestFailed
 from labkit.record import Record
 from labkit.tokens import TokenValidator
@@ -104,6 +104,10 @@ def _half_open_tls() -> Iterator[None]:
         warnings.simplefilter("ignore", ResourceWarning)
         yield
         gc.collect()
+
+
+def test_the_example_at_the_top_runs() -> None:
+    assert doctest.testmod(labkit.device) == (0, 2)
 
 
 # What a token source asks, and when
@@ -494,15 +498,17 @@ def test_a_false_broker_is_told_nothing(
 def test_beyond_loopback_a_broker_is_greeted_in_tls_whatever_the_options(
     new_device: NewDevice, broker: FakeBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("labkit.device.connection.is_loopback", lambda host: False)
+    tokens = new_device().tokens
+    tokens.fetch()
+    monkeypatch.setattr("labkit.device._is_loopback", lambda host: False)
     with pytest.raises(ConnectionFailed, match="cannot be reached"):
-        new_device().connect()
+        new_device(tokens=tokens).connect()
     assert broker.raw[:1] == b"\x16"  # ClientHello
 
 
 @pytest.mark.conformance("CL-16")
 def test_our_tls_is_modern_and_verifies(authority: Authority) -> None:
-    for context in (tls_context(None), tls_context(authority.ca_file)):
+    for context in (_tls_context(None), _tls_context(authority.ca_file)):
         assert context.minimum_version >= ssl.TLSVersion.TLSv1_2
         assert context.verify_mode is ssl.CERT_REQUIRED
         assert context.check_hostname
@@ -847,25 +853,13 @@ def test_a_broker_that_closes_or_says_nothing_is_told_apart(device: Device, brok
 
 
 def test_a_connection_that_did_not_come_about_is_not_left_open(broker: FakeBroker) -> None:
-    connection = Connection(
-        "thermostat-1",
-        broker.host,
-        broker.port,
-        carrier="password",
-        clean_session=False,
-        keep_alive=60,
-        will=None,
-        ca_file=None,
-        on_lost=lambda: None,
-        on_overflow=lambda: None,
-    )
-    connection.wanted = True
+    connection = Connection("thermostat-1", host=broker.host, port=broker.port)
+    connection._wanted = True
     broker.connack = None
     with pytest.raises(ConnectionFailed):
-        connection.open("opaque-1", timeout=0.05)
+        connection._open("opaque-1", timeout=0.05)
     broker.wait("CONNECT")
     broker.wait_until_empty()
-    connection.close()
 
 
 # Refusals, losses and no tight loops
