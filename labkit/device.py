@@ -79,9 +79,8 @@ class TokenSource:
     #: "username": …, "password": …}`` is for servers that still want it (RFC 9700 §2.4 forbids it).
     grant: Mapping[str, str] = field(default_factory=lambda: {"grant_type": "client_credentials"})
     refresh_token: str | None = None  #: the one at hand, or from an earlier life of the device
-    on_refresh_token: Callable[[str], object] | None = (
-        None  #: keeps a new one, safe from power cuts and thieves
-    )
+    #: Keeps a new refresh token where neither a power cut nor a thief can reach it.
+    on_refresh_token: Callable[[str], object] | None = None
     ca_file: str | None = None  #: PEM file of the authorities to trust instead of the system's
     now: Callable[[], float] = time.time  #: Unix time in seconds
     random: Random = field(default_factory=Random)
@@ -353,9 +352,8 @@ class Connection:
     def __post_init__(self) -> None:
         if self.carrier not in ("password", "username"):
             raise ValueError("carrier is 'password' or 'username'")
-        self.connected = (
-            False  #: whether the broker has let us in and the connection stands, as far as we know
-        )
+        #: Whether the broker has let us in and the connection stands, as far as we know.
+        self.connected = False
         self._wanted = False  # whether it should stand
         self._broker = f"the broker at {self.host}:{self.port}"
         self._subscriptions: dict[str, int] = {}  # topic filter -> QoS, as granted
