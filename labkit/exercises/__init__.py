@@ -21,6 +21,7 @@ through :func:`try_answer`.
 """
 
 from labkit.exercises.blank import ____, has_blank
+from labkit.exercises.finding import first_mistake
 from labkit.exercises.lesson import Lesson, lessons, status
 from labkit.exercises.outcome import Outcome, Result, cannot_tell, not_yet, right
 from labkit.exercises.progress import progress
@@ -40,6 +41,7 @@ __all__ = [
     "____",
     "cannot_tell",
     "exercise",
+    "first_mistake",
     "has_blank",
     "lessons",
     "not_yet",

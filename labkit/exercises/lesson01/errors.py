@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from labkit.exercises import Result, Wrong, exercise, not_yet, right
+from labkit.exercises import Result, Wrong, exercise, first_mistake, right
 
 __all__ = ["faults"]
 
@@ -63,16 +63,7 @@ ex.faults.check(faults)
     ),
 )
 def faults(answer: Any) -> Result:
-    if type(answer) is not dict or set(answer) != set(FAULTS):
-        return not_yet("give one word for each of the answers 1 to 4.")
-    for number, fault in FAULTS.items():
-        said = answer[number]
-        word = said.strip().lower() if isinstance(said, str) else ""
-        if word not in FAULTS.values():
-            return not_yet(
-                f'answer {number} needs one of the four words: "code", "format", "status", "tells".'
-            )
-        if word != fault:
-            default = "look again at its status, its body and its code."
-            return not_yet(f"answer {number}: {ABOUT.get((number, word), default)}")
+    otherwise = "look again at its status, its body and its code."
+    if mistake := first_mistake(answer, FAULTS, ABOUT, thing="answer", otherwise=otherwise):
+        return mistake
     return right("a wrong status, a talkative text, a body that is no JSON, and a code from nowhere.")

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from labkit.exercises import Result, Wrong, exercise, not_yet, right
+from labkit.exercises import Result, Wrong, exercise, first_mistake, right
 from labkit.wire import Connect, encode
 
 __all__ = ["at_the_door", "faults"]
@@ -90,17 +90,7 @@ ex.faults.check(faults)
     ),
 )
 def faults(answer: Any) -> Result:
-    if type(answer) is not dict or set(answer) != set(FAULTS):
-        return not_yet("give one word for each of the clients A to E.")
-    for client, fault in FAULTS.items():
-        said = answer[client]
-        word = said.strip().lower() if type(said) is str else ""
-        if word not in FAULTS.values():
-            return not_yet(
-                f'client {client} needs one of the five words: "prefix", "secret", "client id", "twice", '
-                '"dropped".'
-            )
-        if word != fault:
-            default = "look again at its three fields and at its code."
-            return not_yet(f"client {client}: {ABOUT.get((client, word), default)}")
+    otherwise = "look again at its three fields and at its code."
+    if mistake := first_mistake(answer, FAULTS, ABOUT, thing="client", otherwise=otherwise):
+        return mistake
     return right("HTTP's prefix, a name of its own, the secret, nothing at all, and two tokens at once.")

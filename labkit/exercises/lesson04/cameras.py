@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from labkit.exercises import Result, Wrong, exercise, not_yet, right
+from labkit.exercises import Result, Wrong, exercise, first_mistake, right
 from labkit.show import Shown
 
 __all__ = ["faults", "four_cameras"]
@@ -177,14 +177,7 @@ ex.faults.check(faults)
     ),
 )
 def faults(answer: Any) -> Result:
-    if type(answer) is not dict or set(answer) != set(FAULTS):
-        return not_yet("give one word for each of the cameras A to D.")
-    for camera, fault in FAULTS.items():
-        said = answer[camera]
-        word = said.strip().lower() if type(said) is str else ""
-        if word not in FAULTS.values():
-            return not_yet(f'camera {camera} needs one of the four words: "insists", "old", "quits", "race".')
-        if word != fault:
-            default = "go through its lines one by one: which token, when, and what came back?"
-            return not_yet(f"camera {camera}: {ABOUT.get((camera, word), default)}")
+    otherwise = "go through its lines one by one: which token, when, and what came back?"
+    if mistake := first_mistake(answer, FAULTS, ABOUT, thing="camera", otherwise=otherwise):
+        return mistake
     return right("a token used up, two threads at once, a token thrown away, an answer not taken.")

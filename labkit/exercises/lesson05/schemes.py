@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from labkit.exercises import Result, Wrong, exercise, not_yet, right
+from labkit.exercises import Result, Wrong, exercise, first_mistake, right
 
 __all__ = ["schemes"]
 
@@ -61,15 +61,7 @@ ex.schemes.check(faults)
     ),
 )
 def schemes(answer: Any) -> Result:
-    if type(answer) is not dict or set(answer) != set(FAULTS):
-        return not_yet("give one word for each of the fleets 1 to 4.")
-    for number, fault in FAULTS.items():
-        said = answer[number]
-        word = said.strip().lower() if type(said) is str else ""
-        if word not in FAULTS.values():
-            words = '"changes", "person", "secret", "topic"'
-            return not_yet(f"fleet {number} needs one of the four words: {words}.")
-        if word != fault:
-            default = "where does such a name turn up, who reads it, and what is it good for tomorrow?"
-            return not_yet(f"fleet {number}: {ABOUT.get((number, word), default)}")
+    otherwise = "where does such a name turn up, who reads it, and what is it good for tomorrow?"
+    if mistake := first_mistake(answer, FAULTS, ABOUT, thing="fleet", otherwise=otherwise):
+        return mistake
     return right("levels in a topic, a person in every log, a new device every morning, a name as password.")
