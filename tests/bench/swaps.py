@@ -134,7 +134,8 @@ def measure(plan: Plan) -> Section:
                     calls[who] += answer["ms"]
     plain = median(gaps["paho"])
     for who, name in (("device", "Device.refresh()"), ("paho", "plain paho: disconnect, reconnect")):
-        if len(gaps[who]) < rounds * swaps:
+        # On a busy machine the relay's threads may see a return before the absence: that gap is unknown.
+        if len(gaps[who]) < max(1, rounds * swaps // 2):
             raise Unavailable(f"{name}: only {len(gaps[who])} of {rounds * swaps} reconnects were seen")
         gap = median(gaps[who])
         section.rows.append(
