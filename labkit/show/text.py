@@ -11,16 +11,25 @@ _TOKEN = re.compile(r"eyJ[\w-]{4,}(?:\.[\w-]*){0,4}")
 
 
 class Shown:
-    """A picture: a cell that ends with it shows its text, and ``print`` does the same."""
+    """A picture.  A cell that ends with it shows its HTML where there is one; ``print`` shows its text.
 
-    def __init__(self, text: str) -> None:
+    Args:
+        text: everything there is to say, in plain text.
+        html: the same in colour, made with :mod:`labkit.show.html`; it must not say more than ``text``.
+    """
+
+    def __init__(self, text: str, html: str | None = None) -> None:
         self.text = text
+        self.html = html
 
     def __str__(self) -> str:
         return self.text
 
     def __repr__(self) -> str:
         return self.text
+
+    def _repr_html_(self) -> str | None:  # what Jupyter asks for
+        return self.html
 
 
 def masked(text: str) -> str:
