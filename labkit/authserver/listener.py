@@ -16,6 +16,8 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from labkit.authserver.faults import CUT
+
 __all__ = ["HttpListener"]
 
 #: Bytes of request line and headers that a request may have.
@@ -111,6 +113,7 @@ class _Protocol(HttpToolsProtocol):
         self._in_head = self._in_message = True
         self._head_bytes = 0
         super().on_message_begin()
+        self.scope["state"][CUT] = self.transport.abort  # for a fault that is ordered
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Trailers are no headers, and nobody here wants them (RFC 9110 §6.5.1)."""
@@ -143,10 +146,12 @@ class HttpListener:
     Args:
         app: the application.
         now: tells the time, in Unix seconds.
+        wake: lets go on what is held back on purpose, when nobody is there any more to hear the answer.
     """
 
-    def __init__(self, app: Any, now: Callable[[], float]) -> None:
+    def __init__(self, app: Any, now: Callable[[], float], wake: Callable[[], None] = lambda: None) -> None:
         self._now = now
+        self._wake = wake
         self._config = uvicorn.Config(
             app,
             http=_Protocol,
@@ -188,6 +193,9 @@ class HttpListener:
         for connection in list(self._state.connections):
             connection.transport.abort()
         await _turns(2)  # the loop closes the sockets and tells the protocols
+        self._wake()
+        if self._state.tasks:
+            await asyncio.wait(set(self._state.tasks), timeout=_GRACE)
 
     def _tell_the_date(self) -> None:
         """Renew the ``Date`` header every second (RFC 9110 §6.6.1), by the lab's clock."""

@@ -11,6 +11,7 @@ from labkit.authserver.client_auth import ClientAuthentication
 from labkit.authserver.clients import Credentials, User, check_user_name
 from labkit.authserver.core import Core
 from labkit.authserver.endpoints import DeviceAuthorization, Introspection, Revocation
+from labkit.authserver.faults import Faults
 from labkit.authserver.grants import ClientCredentials, DeviceCode, Password, RefreshToken
 from labkit.authserver.keys import ALGORITHMS
 from labkit.authserver.listener import HttpListener
@@ -86,6 +87,8 @@ class AuthServer(Service):
         for endpoint in (Introspection, Revocation, DeviceAuthorization):
             self._core.register_endpoint(endpoint)
         self._listener: HttpListener | None = None
+        #: Has it answer late, wrongly or not at all: for lessons and tests.
+        self.faults = Faults(lambda what, path: self._state.note("fault", what=what, path=path))
 
     # Where it is
 
@@ -248,7 +251,8 @@ class AuthServer(Service):
         self._state.tokens.issuer = issuer
         self._assertions.audiences = (issuer, self.token_endpoint)
         self._core.verification_uri = issuer + VERIFICATION_PATH
-        self._listener = HttpListener(build_app(self._core, self._describe, issuer), self._state.now)
+        app = build_app(self._core, self._describe, issuer)
+        self._listener = HttpListener(self.faults.over(app), self._state.now, self.faults.wake)
         await self._listener.open(sock)
 
     async def _close(self) -> None:
