@@ -10,13 +10,19 @@ PACKAGE = Path(__file__).resolve().parent.parent / "labkit"
 #: Room → floor.  Rooms of one floor do not import each other, except where ``SAME_FLOOR`` says so.
 FLOORS = {
     "errors": 1, "clock": 1, "record": 1, "service": 1,
-    "topics": 2, "wire": 2, "tokens": 2,
+    "topics": 2, "rights": 2, "wire": 2, "tokens": 2,
     "authserver": 3, "broker": 3, "device": 3,
     "lab": 4,
     "show": 5, "exercises": 5,
     "cli": 6, "__main__": 6,
 }  # fmt: skip
-SAME_FLOOR = {("record", "errors"), ("service", "errors"), ("tokens", "topics"), ("exercises", "show")}
+SAME_FLOOR = {
+    ("record", "errors"),
+    ("service", "errors"),
+    ("tokens", "topics"),
+    ("rights", "topics"),
+    ("exercises", "show"),
+}
 
 
 def _imports(path: Path) -> set[str]:
