@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-__all__ = ["Clock", "Timer", "TimerCallback"]
+__all__ = ["Clock", "SkewedClock", "Timer", "TimerCallback"]
 
 #: What a timer runs.  It may return the future of work that goes on elsewhere: ``advance`` waits for that.
 TimerCallback: TypeAlias = Callable[[], "concurrent.futures.Future[Any] | None"]
@@ -125,6 +125,10 @@ class Clock:
                 self._wake.notify_all()
         return timer
 
+    def skewed(self, seconds: float) -> "SkewedClock":
+        """The clock of a party that is ``seconds`` ahead of this one (behind it, if below zero)."""
+        return SkewedClock(self, seconds)
+
     def close(self) -> None:
         """Drop every timer and end the timer thread.  The clock can still tell the time."""
         with self._wake:
@@ -184,3 +188,36 @@ class Clock:
                 timer = self._pop_due(self.now())
                 if timer is not None:
                     self._fire(timer)
+
+
+class SkewedClock(Clock):
+    """A view of another clock, some seconds off: both move together, and their timers fire in one order.
+
+    Args:
+        clock: the clock that runs.
+        seconds: how far this one is ahead of it; below zero it is behind.
+
+    Raises:
+        ValueError: ``seconds`` is no number that a clock could be off.
+    """
+
+    def __init__(self, clock: Clock, seconds: float) -> None:
+        if not abs(seconds) < float("inf"):
+            raise ValueError("a clock is off by a number of seconds, above or below zero")
+        self._of = clock
+        self._skew = seconds
+
+    def now(self) -> float:
+        """The time as this party sees it, in Unix seconds."""
+        return self._of.now() + self._skew
+
+    def advance(self, *, seconds: float = 0, minutes: float = 0, hours: float = 0) -> float:
+        """Move the clock behind it, and with it every view; see :meth:`Clock.advance`."""
+        return self._of.advance(seconds=seconds, minutes=minutes, hours=hours) + self._skew
+
+    def call_at(self, when: float, callback: TimerCallback) -> Timer:
+        """Run ``callback`` once, when this clock shows ``when``; see :meth:`Clock.call_at`."""
+        return self._of.call_at(when - self._skew, callback)
+
+    def close(self) -> None:
+        """Nothing: the clock behind it belongs to somebody else."""

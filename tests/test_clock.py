@@ -119,3 +119,26 @@ def test_a_closed_clock_has_no_thread_and_takes_no_timer() -> None:
     assert not any(thread.name == "labkit-clock" for thread in threading.enumerate())
     with pytest.raises(RuntimeError, match="closed"):
         clock.call_at(clock.now(), lambda: None)
+
+
+@pytest.mark.parametrize("skew", [90, -90, 0.5])
+def test_a_skewed_clock_is_off_and_moves_along(clock: Clock, skew: float) -> None:
+    began, seen = clock.now(), []
+    off = clock.skewed(skew)
+    assert off.now() == began + skew
+    off.call_at(began + skew + 20, lambda: seen.append((off.now() - began, clock.now() - began)))
+    clock.call_at(began + 10, lambda: seen.append((0.0, clock.now() - began)))
+    assert off.advance(seconds=20) == began + skew + 20
+    assert seen == [(0.0, 10), (skew + 20, 20)]
+    cancelled = off.call_at(off.now() + 5, lambda: seen.append((0.0, 0.0)))
+    cancelled.cancel()
+    off.close()  # a view has nothing to close
+    clock.advance(seconds=10)
+    assert len(seen) == 2
+    assert off.skewed(-skew).now() == clock.now()
+
+
+def test_a_clock_is_off_by_a_number(clock: Clock) -> None:
+    for nonsense in (float("nan"), float("inf"), -float("inf")):
+        with pytest.raises(ValueError, match="seconds"):
+            clock.skewed(nonsense)
