@@ -192,7 +192,8 @@ class Lab:
         Args:
             client_id: the device's name: its OAuth2 client id, and the only MQTT client identifier its tokens
                 are good for.  No ``/``, ``+``, ``#``, spaces or control characters.
-            publish: topic filters it may publish to; ``["devices/<client_id>/#"]`` by default.
+            publish: topic filters it may publish to; ``["devices/{client_id}/#"]`` by default, and in any
+                filter ``{client_id}`` stands for its name.
             subscribe: topic filters it may subscribe to; the same by default.
             lifetime: seconds its access tokens live, 1 to 3600; the lab's ``token_lifetime`` by default.
             options: passed on to ``AuthServer.register`` (``grants``, ``auth``…).

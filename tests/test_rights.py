@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from labkit import rights
+from labkit import Lab, rights
+from labkit.errors import RegistrationRefused
 from labkit.rights import Rendered, Rights, aif_mqtt, aws_policy, rabbit
 from labkit.topics import Permissions, covers, matches, valid_filter, valid_topic
 
@@ -444,3 +445,18 @@ def test_two_devices_never_share_what_a_template_gives(one: str, other: str) -> 
         assert valid_filter(first)
         assert not covers(first, second)
         assert first.count("/") == 2
+
+
+def test_a_template_is_filled_when_a_device_is_registered(lab: Lab) -> None:
+    for name in ("dev-1", "dev-2"):
+        device = lab.register(name, publish=["devices/{client_id}/#"], subscribe=["cmd/{client_id}/+", "all"])
+        assert device.publish == (f"devices/{name}/#",)
+        assert device.subscribe == (f"cmd/{name}/+", "all")
+    accepted = lab.validator.validate(lab.token("dev-1"), client_id="dev-1")
+    assert rights.of(accepted) == rights.of("dev-1", subscribe=["cmd/dev-1/+", "all"])
+    assert not accepted.permissions.may_publish("devices/dev-2/up")
+    assert lab.register("dev-3").publish == ("devices/dev-3/#",)
+    with pytest.raises(RegistrationRefused, match=r"the only one is \{client_id\}"):
+        lab.register("dev-4", publish=["devices/{clientid}/#"])
+    with pytest.raises(RegistrationRefused, match="the broker's own"):
+        lab.register("$SYS", subscribe=["{client_id}/#"])

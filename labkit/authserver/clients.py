@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from labkit.errors import RegistrationRefused
+from labkit.rights import usable_client_id
 
 __all__ = [
     "DEVICE_CODE",
@@ -32,7 +33,6 @@ _USER = "user:"
 #: scrypt's cost: about 50 ms and 16 MiB a guess.
 _SCRYPT = {"n": 2**14, "r": 8, "p": 1}
 
-_CLIENT_ID = re.compile(r"[\x21\x24-\x2a\x2c-\x2e\x30-\x5b\x5d-\x7e]{1,128}")
 _USER_NAME = re.compile(r"[^\W_][\w.@-]{0,127}")
 
 
@@ -144,7 +144,7 @@ def check_client_id(client_id: str) -> None:
     Raises:
         RegistrationRefused: the message says what to change.
     """
-    if not isinstance(client_id, str) or not _CLIENT_ID.fullmatch(client_id):
+    if not usable_client_id(client_id):
         raise RegistrationRefused(
             f"{client_id!r:.80} cannot be a client id, as it becomes part of topics and scopes: use 1 to 128 "
             "visible ASCII characters, without slash, plus, hash, quotation mark and backslash"

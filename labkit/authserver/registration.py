@@ -20,6 +20,7 @@ from labkit.authserver.keys import new_private_key, to_pem
 from labkit.authserver.refusals import MAX_LIFETIME
 from labkit.authserver.scopes import for_topics
 from labkit.errors import RegistrationRefused
+from labkit.rights import DEFAULT, template
 
 __all__ = ["GRANTS", "new_client", "new_resource_server"]
 
@@ -47,9 +48,8 @@ def new_client(
         RegistrationRefused: the message says what to change.
     """
     check_client_id(client_id)
-    everything = (f"devices/{client_id}/#",)
-    publish = everything if publish is None else _listed(publish)
-    subscribe = everything if subscribe is None else _listed(subscribe)
+    publish = _filled(DEFAULT if publish is None else publish, client_id)
+    subscribe = _filled(DEFAULT if subscribe is None else subscribe, client_id)
     if not isinstance(lifetime, int) or isinstance(lifetime, bool) or not 1 <= lifetime <= MAX_LIFETIME:
         raise RegistrationRefused(
             f"a token of {client_id!r} cannot live {lifetime!r} seconds: choose 1 to {MAX_LIFETIME}, a whole "
@@ -90,10 +90,14 @@ def new_resource_server(client_id: str, audience: str) -> tuple[Client, Credenti
     return client, Credentials(client_id=client_id, **credentials)
 
 
-def _listed(filters: Iterable[str]) -> tuple[str, ...]:
+def _filled(filters: Iterable[str], client_id: str) -> tuple[str, ...]:
+    """The filters, with the client id in place of ``{client_id}``."""
     if isinstance(filters, str):
         raise RegistrationRefused(f"topics come as a list: write [{filters!r}] instead of {filters!r}")
-    return tuple(filters)
+    try:
+        return tuple(template(topic_filter, client_id) for topic_filter in filters)
+    except ValueError as error:
+        raise RegistrationRefused(str(error)) from None
 
 
 def _checked_grants(grants: Iterable[str], auth: str) -> tuple[str, ...]:

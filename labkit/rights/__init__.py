@@ -22,11 +22,12 @@ narrowed or left out, and a note says so.
 from labkit.rights.aif_mqtt import aif
 from labkit.rights.aws_policy import aws
 from labkit.rights.emqx_acl import emqx
-from labkit.rights.grant import Rights, of, template, usable_client_id
+from labkit.rights.grant import DEFAULT, Rights, of, template, usable_client_id
 from labkit.rights.rabbit import rabbitmq
 from labkit.rights.rendered import Action, Rendered
 
 __all__ = [
+    "DEFAULT",
     "Action",
     "Rendered",
     "Rights",
