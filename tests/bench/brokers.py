@@ -118,7 +118,6 @@ class RabbitMQ(Contender):
             raise Unavailable("rabbitmq-server is not installed")
         home = scratch() / "rabbitmq"
         home.mkdir()
-        (home / "key.pem").write_bytes(self.issuer.public_pem)
         (home / "enabled_plugins").write_text("[rabbitmq_mqtt,rabbitmq_auth_backend_oauth2].\n")
         self.port = free_port()
         (home / "rabbitmq.conf").write_text(
@@ -127,7 +126,7 @@ class RabbitMQ(Contender):
             "mqtt.allow_anonymous = false\n"
             "auth_backends.1 = rabbit_auth_backend_oauth2\n"
             "auth_oauth2.resource_server_id = rabbitmq\n"
-            f"auth_oauth2.signing_keys.{self.issuer.key_id} = {home / 'key.pem'}\n"
+            f"{self._keys(home)}"
             "log.file.level = error\n"
         )
         env = self._environment(home)
@@ -135,6 +134,11 @@ class RabbitMQ(Contender):
         self._epmd = Child([epmd, "-port", env["ERL_EPMD_PORT"], "-address", "127.0.0.1"], env=env)
         self.child = Child([program], env=env, cwd=home)
         self._wait_until_admitting(90)
+
+    def _keys(self, home: Path) -> str:
+        """The lines of rabbitmq.conf that tell where the issuer's keys are."""
+        (home / "key.pem").write_bytes(self.issuer.public_pem)
+        return f"auth_oauth2.signing_keys.{self.issuer.key_id} = {home / 'key.pem'}\n"
 
     def _environment(self, home: Path) -> dict[str, str]:
         return {

@@ -50,7 +50,8 @@ class Child:
             )
         _children.append(self)
         self._lines: queue.Queue[bytes] = queue.Queue()
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
         self._ps = psutil.Process(self.process.pid)
 
     def _read(self) -> None:
@@ -149,6 +150,9 @@ class Child:
         elif self.process.poll() is None:
             self.process.kill()
         self.process.wait()
+        self._reader.join(3)  # the pipe has ended with the last process of the group
+        if self.process.stdout is not None and not self._reader.is_alive():
+            self.process.stdout.close()
 
     def __enter__(self) -> Self:
         return self
