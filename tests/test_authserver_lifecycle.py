@@ -17,6 +17,7 @@ import pytest
 from support_authserver import DEVICE_CODE, Party, claims_of, header_of, refused, running
 
 from labkit.authserver import AuthServer, Credentials
+from labkit.authserver.keys import AHEAD, LEAD
 from labkit.clock import Clock
 from labkit.errors import ServiceFailed
 from labkit.record import Record
@@ -128,7 +129,25 @@ def test_another_algorithm_keeps_the_old_keys_for_verifying(database: Path) -> N
         with running(database=database, algorithm="EdDSA", port=port) as party:
             assert party.active(token)
             assert header_of(party.token(device).json()["access_token"])["alg"] == "EdDSA"
-            assert len(party.server._state.keys.published()) == 3
+            assert len(party.server.keys) == 2 + AHEAD
+
+
+def test_a_database_keeps_the_keys_and_the_rotation_that_waits(database: Path) -> None:
+    with running(database=database) as party:
+        before = [(each.role, each.kid) for each in party.server.keys]
+    with running(database=database) as party:
+        assert sorted((each.role, each.kid) for each in party.server.keys) == sorted(before)
+        for _ in range(AHEAD):
+            party.server.rotate_keys()
+        assert party.server.rotate_keys() == party.clock.now() + LEAD
+        before = [(each.role, each.kid) for each in party.server.keys]
+    with running(database=database) as party:
+        assert sorted((each.role, each.kid) for each in party.server.keys) == sorted(before)
+        current = party.server.keys[0].kid
+        party.clock.advance(seconds=LEAD - 1)
+        assert party.server.keys[0].kid == current
+        party.clock.advance(seconds=1)  # as long as it takes, counted from the new start
+        assert party.server.keys[0].kid != current
 
 
 @pytest.mark.skipif(os.name != "posix", reason="file modes are a POSIX thing")

@@ -1,15 +1,27 @@
 """What the server publishes: keys and metadata.  Spec: RFC 7517, RFC 7638, RFC 8414."""
 
 import base64
+import math
 from collections.abc import Iterator
+from random import Random
 from typing import Any
 
 import jwt
 import pytest
 from support_authserver import DEVICE_CODE, Party, header_of, running
 
-from labkit.authserver.keys import ALGORITHMS, KeyRing, SigningKey, new_private_key, thumbprint
+from labkit.authserver.keys import (
+    AHEAD,
+    ALGORITHMS,
+    JWKS_MAX_AGE,
+    LEAD,
+    KeyRing,
+    SigningKey,
+    new_private_key,
+    thumbprint,
+)
 from labkit.authserver.store import Journal
+from labkit.clock import Clock
 
 
 @pytest.fixture(scope="module", params=["ES256", "RS256", "EdDSA"])
@@ -25,7 +37,9 @@ def jwks(party: Party) -> list[dict[str, Any]]:
 @pytest.mark.conformance("AS-45")
 def test_every_key_has_its_type_its_id_and_its_one_use(party: Party) -> None:
     keys = jwks(party)
-    assert len({key["kid"] for key in keys}) == len(keys) == 2  # the current one and the next
+    assert (
+        len({key["kid"] for key in keys}) == len(keys) == 1 + AHEAD
+    )  # the current one and those that come next
     for key in keys:
         assert (key["use"], key["alg"]) == ("sig", party.server._state.keys.algorithm)
         assert key["kty"] in ("EC", "RSA", "OKP")
@@ -95,7 +109,7 @@ def test_a_key_is_published_before_it_is_used_and_until_its_last_token_has_expir
         new = party.token(device).json()["access_token"]
         assert header_of(new)["kid"] in before - {header_of(old)["kid"]}
         assert party.active(old)
-        assert len(jwks(party)) == 3
+        assert len(jwks(party)) == 2 + AHEAD
         party.clock.advance(seconds=3599)
         assert party.active(old)
         party.clock.advance(seconds=1)
@@ -104,12 +118,123 @@ def test_a_key_is_published_before_it_is_used_and_until_its_last_token_has_expir
         assert len(party.server._state.keys._retired) == 1
 
 
-def test_a_ring_has_two_keys_of_its_algorithm() -> None:
+def test_a_ring_has_keys_of_its_algorithm_to_use_now_and_next() -> None:
     for algorithm in ALGORITHMS:
         ring = KeyRing(algorithm, lambda: 0.0, Journal())
         assert {key.algorithm for key in ring.published()} == {algorithm}
         assert ring.current.kid != ring.next.kid
         assert ring.find("unknown") is None
+        assert [each.role for each in ring.roles()] == ["current", *["next"] * AHEAD]
+
+
+class World:
+    """A ring, and every set that a relying party may hold.
+
+    It holds one for ``JWKS_MAX_AGE`` seconds in which it could have fetched another, and for as long as it
+    likes while the server is down (stale if error).
+    """
+
+    def __init__(self) -> None:
+        self.now, self.served = 0.0, 0.0
+        self.ring = KeyRing("EdDSA", lambda: self.now, Journal())
+        self.serving = True
+        self.sets: list[tuple[float, set[str]]] = []
+        self.ring.serve()
+
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+        self.served += seconds if self.serving else 0
+
+    def turn(self) -> None:
+        self.serving = not self.serving
+        (self.ring.serve if self.serving else self.ring.pause)()
+
+    def fetch(self) -> None:
+        self.sets.append((self.served, {key.kid for key in self.ring.published()}))
+
+    def check(self) -> None:
+        kid = self.ring.current.kid
+        assert all(kid in kids for at, kids in self.sets if self.served - at < JWKS_MAX_AGE)
+
+
+@pytest.mark.conformance("RS-44")
+def test_however_often_keys_rotate_nobody_meets_a_key_that_they_cannot_know() -> None:
+    """Rotations at any pace, relying parties that fetched at any moment, and outages in between."""
+    for seed in range(40):
+        random, world = Random(seed), World()
+        used, most = set(), 0
+        for _ in range(300):
+            world.wait(random.choice([0, 0, 1, 10, 100, 400]))
+            step = random.random()
+            if step < 0.4:
+                assert world.ring.rotate() >= world.now
+            elif step < 0.5:
+                world.turn()
+            elif world.serving:
+                world.fetch()
+            if world.serving:
+                world.check()
+            used.add(world.ring.current.kid)
+            most = max(most, len(world.ring.published()))
+        assert len(used) > 10  # they do rotate
+        assert most <= 2 + AHEAD + AHEAD * (3600 // LEAD + 1) < 50  # and the set stays small
+
+
+def test_three_rotations_in_a_row_happen_at_once_and_the_fourth_waits_for_its_key(clock: Clock) -> None:
+    ring = KeyRing("EdDSA", clock.now, Journal())
+    ring.serve()
+    seen = [ring.current.kid]
+    for _ in range(AHEAD):
+        assert ring.rotate() == clock.now()
+        seen.append(ring.current.kid)
+    assert len(set(seen)) == 1 + AHEAD
+    due = ring.rotate()
+    assert due == ring.rotate() == clock.now() + LEAD  # asking again changes nothing
+    assert ring.current.kid == seen[-1]
+    roles = [each.role for each in ring.roles()]
+    assert roles == ["current", *["next"] * (AHEAD + 1), *["retired"] * AHEAD]
+    clock.advance(seconds=LEAD - 1)
+    assert ring.current.kid == seen[-1]
+    expected = ring.next.kid
+    clock.advance(seconds=1)
+    assert ring.current.kid == expected
+    assert [each.role for each in ring.roles()].count("next") == AHEAD
+
+
+def test_a_key_that_nobody_could_fetch_has_not_been_published(clock: Clock) -> None:
+    ring = KeyRing("EdDSA", clock.now, Journal())
+    ring.serve()
+    for _ in range(AHEAD):
+        ring.rotate()
+    ring.pause()
+    clock.advance(hours=1)
+    assert ring.rotate() == math.inf  # the server is down: not before it runs
+    ring.serve()
+    before = ring.current.kid
+    clock.advance(seconds=LEAD - 1)
+    ring.pause()  # a second too early: it starts again
+    ring.serve()
+    clock.advance(seconds=LEAD - 1)
+    assert ring.current.kid == before
+    clock.advance(seconds=1)
+    assert ring.current.kid != before
+
+
+def test_the_server_tells_when_the_new_key_signs(clock: Clock) -> None:
+    with running(algorithm="EdDSA") as party:
+        device = party.device()
+        kids = []
+        for _ in range(AHEAD + 1):
+            kids.append(header_of(party.token(device).json()["access_token"])["kid"])
+            starts_at = party.server.rotate_keys()
+        assert len(set(kids)) == AHEAD + 1
+        assert starts_at == party.clock.now() + LEAD
+        assert [event["wait"] for event in party.record.events("keys.rotation")] == [0.0] * AHEAD + [LEAD]
+        party.clock.advance(seconds=LEAD)
+        assert header_of(party.token(device).json()["access_token"])["kid"] not in kids
+        roles = {each.kid: each.role for each in party.server.keys}
+        assert [roles[kid] for kid in kids] == ["retired"] * len(kids)
+        assert set(roles) == {key["kid"] for key in jwks(party)}
 
 
 @pytest.mark.conformance("AS-42")

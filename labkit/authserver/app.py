@@ -12,6 +12,7 @@ from starlette.routing import Route
 from labkit.authserver import page
 from labkit.authserver.client_auth import claimed_client_id
 from labkit.authserver.core import Core
+from labkit.authserver.keys import JWKS_MAX_AGE
 from labkit.authserver.refusals import OAuth2Error, refusal
 from labkit.authserver.replies import Receive, Reply, Scope, Send, compact
 from labkit.authserver.requests import Request, read_request
@@ -29,9 +30,6 @@ PATHS = {
 }
 METADATA_PATH = "/.well-known/oauth-authorization-server"
 VERIFICATION_PATH = "/device"
-
-#: How long a relying party may keep the keys, in seconds.
-JWKS_MAX_AGE = 300
 
 
 class Form:
@@ -114,6 +112,9 @@ def build_app(core: Core, describe: Callable[[], Mapping[str, Any]], origin: str
     def page_answer(request: Request) -> Reply:
         return page.answer(request, state, origin)
 
+    def for_client_itself(request: Request) -> bool:
+        return request.form.get("grant_type") == "client_credentials" and not state.tokens.slow
+
     def post(path: str, answer: Callable[[Request], Reply], at_once: Callable[[Request], bool]) -> Route:
         refused = "token.refused" if path == PATHS["token_endpoint"] else "request.refused"
         return Route(path, Form(answer, state, at_once=at_once, refused=refused), methods=["POST"])
@@ -122,7 +123,7 @@ def build_app(core: Core, describe: Callable[[], Mapping[str, Any]], origin: str
         return Route(path, Document(show), methods=["GET"])
 
     routes = [
-        post(PATHS["token_endpoint"], core.token, _for_client_itself),
+        post(PATHS["token_endpoint"], core.token, for_client_itself),
         post(PATHS["introspection_endpoint"], core.introspection, _always),
         post(PATHS["revocation_endpoint"], core.revocation, _never),
         post(PATHS["device_authorization_endpoint"], core.device_authorization, _never),
@@ -137,10 +138,6 @@ def build_app(core: Core, describe: Callable[[], Mapping[str, Any]], origin: str
     app = Starlette(routes=routes, exception_handlers=handlers)
     app.router.redirect_slashes = False
     return app
-
-
-def _for_client_itself(request: Request) -> bool:
-    return request.form.get("grant_type") == "client_credentials"
 
 
 def _always(request: Request) -> bool:
