@@ -1,4 +1,7 @@
-"""Access tokens: signed statements of what a client may do, and until when.  Spec: RFC 9068."""
+"""Access tokens: signed statements of what a client may do, and until when.  Spec: RFC 9068.
+
+Or opaque ones, on request: the same statements, kept here and told to who may ask (RFC 7662).
+"""
 
 import base64
 import json
@@ -9,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from labkit.authserver.keys import KeyRing
+from labkit.authserver.opaque import OpaqueTokens
 from labkit.authserver.refusals import MAX_LIFETIME
 from labkit.authserver.replies import compact
 from labkit.authserver.store import Journal
@@ -35,19 +39,26 @@ class AccessTokens:
 
     A ``jti`` is the id of the grant behind the token (a registration or a family), a dot, and a random part.
     A token is good while its grant is, so nothing needs to be remembered about tokens that live and die as
-    planned: a fleet costs no memory.
+    planned: a fleet costs no memory.  (Opaque tokens are the exception.)
 
     Args:
         keys: signs and verifies.
         now: tells the time, in Unix seconds.
         journal: keeps revocations over a restart.
+        opaque: issue opaque tokens instead of JWTs; both are read back.
     """
 
-    def __init__(self, keys: KeyRing, now: Callable[[], float], journal: Journal) -> None:
+    def __init__(
+        self, keys: KeyRing, now: Callable[[], float], journal: Journal, *, opaque: bool = False
+    ) -> None:
         self.issuer = ""  # holds the port, so it is known once the server listens
         self._keys = keys
         self._now = now
         self._journal = journal
+        self._opaque = OpaqueTokens(now, journal)
+        #: Whether :meth:`issue` writes to disk.
+        self.slow = opaque and journal.slow
+        self._sign = self._opaque.issue if opaque else self._signed
         self._sweep_at = 0.0
         self._revoked: dict[str, float] = {jti: row["until"] for jti, row in journal.load("revoked").items()}
 
@@ -76,7 +87,7 @@ class AccessTokens:
             "scope": scope,
         }
         return Issued(
-            token=self._keys.current.sign(compact(claims).encode()),
+            token=self._sign(claims),
             jti=jti,
             expires_at=issued_at + lifetime,
             expires_in=lifetime,
@@ -88,22 +99,21 @@ class AccessTokens:
 
         Whether the grant behind it still stands is for the caller to see.
         """
-        if len(token) > _LONGEST or not _JWS.fullmatch(token):
+        if len(token) > _LONGEST:
             return None
-        header = _header(token)
-        if header.get("typ") != "at+jwt" or not isinstance(kid := header.get("kid"), str):
+        claims = self._opaque.find(token) or self._verified(token)
+        if claims is None:
             return None
-        key = self._keys.find(kid)
-        payload = key.verify(token) if key is not None else None
-        if payload is None:
-            return None
-        claims: dict[str, Any] = json.loads(payload)  # our own signature: our own JSON
         good = (
             claims["iss"] == self.issuer
             and claims["exp"] > self._now()
             and claims["jti"] not in self._revoked
         )
         return claims if good else None
+
+    def drop_client(self, client_id: str) -> None:
+        """Forget what is kept about the tokens of a client, none of which is good any more."""
+        self._opaque.drop_client(client_id)
 
     def revoke(self, jti: str) -> None:
         """End one token before its time."""
@@ -116,6 +126,20 @@ class AccessTokens:
             for each in gone:
                 del self._revoked[each]
         self._journal.write(("revoked", jti, {"until": until}), *(("revoked", each, None) for each in gone))
+
+    def _signed(self, claims: Mapping[str, Any]) -> str:
+        return self._keys.current.sign(compact(claims).encode())
+
+    def _verified(self, token: str) -> Mapping[str, Any] | None:
+        """The claims of a JWT that one of our keys has signed."""
+        if not _JWS.fullmatch(token):
+            return None
+        header = _header(token)
+        if header.get("typ") != "at+jwt" or not isinstance(kid := header.get("kid"), str):
+            return None
+        key = self._keys.find(kid)
+        payload = key.verify(token) if key is not None else None
+        return None if payload is None else json.loads(payload)  # our own signature: our own JSON
 
 
 def grant_of(jti: str) -> str:

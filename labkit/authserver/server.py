@@ -13,7 +13,7 @@ from labkit.authserver.core import Core
 from labkit.authserver.endpoints import DeviceAuthorization, Introspection, Revocation
 from labkit.authserver.faults import Faults
 from labkit.authserver.grants import ClientCredentials, DeviceCode, Password, RefreshToken
-from labkit.authserver.keys import ALGORITHMS
+from labkit.authserver.keys import ALGORITHMS, PublishedKey
 from labkit.authserver.listener import HttpListener
 from labkit.authserver.metadata import metadata
 from labkit.authserver.registration import new_client, new_resource_server
@@ -25,7 +25,9 @@ from labkit.errors import RegistrationRefused, ServiceFailed
 from labkit.record import Record
 from labkit.service import Endpoint, Service, is_loopback, listening_socket
 
-__all__ = ["AuthServer"]
+__all__ = ["TOKEN_FORMATS", "AuthServer"]
+
+TOKEN_FORMATS = ("jwt", "opaque")
 
 
 class AuthServer(Service):
@@ -41,6 +43,7 @@ class AuthServer(Service):
         host: address to listen on; only loopback, as there is no TLS.
         port: TCP port, 0 to let the system choose.
         algorithm: signature algorithm of access tokens: ``"ES256"``, ``"RS256"`` or ``"EdDSA"``.
+        token_format: ``"jwt"``, or ``"opaque"`` for tokens that say nothing: a broker has to ask about them.
         database: SQLite file that keeps everything over a restart of the program; by default, nothing does.
         password_grant: offer the password grant, too (RFC 9700 §2.4 says it must not be used).
 
@@ -60,12 +63,17 @@ class AuthServer(Service):
         host: str = "127.0.0.1",
         port: int = 0,
         algorithm: str = "ES256",
+        token_format: str = "jwt",  # noqa: S107  # a format, not a token
         database: Path | None = None,
         password_grant: bool = False,
     ) -> None:
         super().__init__()
         if algorithm not in ALGORITHMS:
             raise ServiceFailed(f"cannot sign with {algorithm!r}: choose one of {', '.join(ALGORITHMS)}")
+        if token_format not in TOKEN_FORMATS:
+            raise ServiceFailed(
+                f"there is no token format {token_format!r}: choose {' or '.join(TOKEN_FORMATS)}"
+            )
         self.audience = audience
         self._host = host
         self._port = port
@@ -78,6 +86,7 @@ class AuthServer(Service):
             clock=clock,
             record=record,
             journal=Journal() if database is None else SqliteJournal(database),
+            opaque=token_format == "opaque",  # noqa: S105
         )
         self._assertions = Assertions(self._state)
         self._core = Core(self._state, ClientAuthentication(self._state, self._assertions))
@@ -223,9 +232,18 @@ class AuthServer(Service):
         """End every token of a client, which stays registered; ``False`` when there is no such client."""
         return self._state.revoke_client(client_id)
 
-    def rotate_keys(self) -> None:
-        """Sign with the next key from now on; the retired one stays published while its tokens live."""
-        self._state.keys.rotate()
+    def rotate_keys(self) -> float:
+        """Sign with the next key, and return the Unix time from which on.
+
+        Nearly always that is now: the keys that come next have been published long before.  If the next one
+        has not, the change waits until every relying party can know it, and asking again changes nothing.
+        """
+        return self._state.rotate_keys()
+
+    @property
+    def keys(self) -> list[PublishedKey]:
+        """The keys that are published now, and what each is for: current, next, retired."""
+        return self._state.keys.roles()
 
     @property
     def on_revoked(self) -> list[OnRevoked]:
@@ -254,8 +272,10 @@ class AuthServer(Service):
         app = build_app(self._core, self._describe, issuer)
         self._listener = HttpListener(self.faults.over(app), self._state.now, self.faults.wake)
         await self._listener.open(sock)
+        self._state.keys.serve()
 
     async def _close(self) -> None:
+        self._state.keys.pause()
         if self._listener is not None:
             await self._listener.close()
 

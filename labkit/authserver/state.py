@@ -41,6 +41,7 @@ class State:
         clock: Clock,
         record: Record,
         journal: Journal,
+        opaque: bool = False,
     ) -> None:
         self.audience = audience
         self.resources = frozenset((audience, *resources))
@@ -49,7 +50,7 @@ class State:
         self._record = record
         self._lock = threading.RLock()
         self.keys = KeyRing(algorithm, clock.now, journal)
-        self.tokens = AccessTokens(self.keys, clock.now, journal)
+        self.tokens = AccessTokens(self.keys, clock.now, journal, opaque=opaque)
         self.families = Families(clock.now, journal)
         self.devices = DeviceCodes(clock.now)
         self.registry = Registry(clock.now, journal)
@@ -170,6 +171,12 @@ class State:
                 DEVICE_CODE, client, request.user_name, request.scopes, request.audience
             )
 
+    def rotate_keys(self) -> float:
+        """Have the next key sign, from the Unix time that is returned."""
+        starts_at = self.keys.rotate()
+        self.note("keys.rotation", wait=round(max(0.0, starts_at - self.now()), 3))
+        return starts_at
+
     # What stands, and what falls
 
     def active(self, token: str) -> Mapping[str, Any] | None:
@@ -254,6 +261,7 @@ class State:
     def _let_go(self, client_id: str) -> None:
         """End what was granted in users' names to a client."""
         self.devices.drop_client(client_id)
+        self.tokens.drop_client(client_id)
         for family in self.families.of_client(client_id):
             self.families.kill(family)
 

@@ -23,6 +23,9 @@ Row: TypeAlias = tuple[str, str, Mapping[str, Any] | None]
 class Journal:
     """A journal that forgets: state lives as long as the server object."""
 
+    #: Whether :meth:`write` waits for a disk.
+    slow = False
+
     def load(self, kind: str) -> dict[str, dict[str, Any]]:
         """Everything of one kind, by key."""
         return {}
@@ -44,6 +47,8 @@ class SqliteJournal(Journal):
     Raises:
         ServiceFailed: the file cannot be read or written, or is not ours.
     """
+
+    slow = True
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -27,6 +27,7 @@ class AccessToken:
         jti: the identifier of this token; one made from its hash when introspection gave none.
         key_id: ``kid`` of the key that verified it, or ``None``.
         algorithm: the signature algorithm, for example ``"ES256"``; or ``"introspection"``.
+        confirmed_at: when the authorization server was asked about it, in Unix seconds; ``None``: it was not.
         claims: every claim, also those that nobody here understands.  Read-only.
     """
 
@@ -41,6 +42,7 @@ class AccessToken:
     jti: str
     key_id: str | None = None
     algorithm: str
+    confirmed_at: float | None = None
     claims: Mapping[str, Any] = field(repr=False, compare=False)
 
     @property

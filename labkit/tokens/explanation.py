@@ -100,5 +100,6 @@ def explain(checks: Sequence[Check], case: Case) -> Explanation:
 def _found(check: Check, case: Case) -> str | None:
     if check.claim is None:
         return None
-    part = case.header if check.where in ("header", "signature") else case.claims
+    parts = {"header": case.header, "signature": case.header, "answer": case.answer}
+    part = parts.get(check.where, case.claims)
     return shown(part[check.claim]) if check.claim in part else None

@@ -94,6 +94,8 @@ class Endpoint:
     def _exchange(self, request: httpx.Request) -> dict[str, Any]:
         # httpx limits each read, not their number: a header, byte by byte, or 100 Continue without end would
         # hold the caller for as long as the server likes.
+        if self._client.is_closed:
+            raise FetchFailed(f"{self.url.host} is not asked any more: this endpoint has been closed")
         try:
             with _cut_off(request, 3 * self._timeout):
                 response = self._client.send(request, stream=True)

@@ -4,11 +4,9 @@ It works for opaque tokens, and a revoked token is dead at once.  The price is a
 door that stays shut while the server is down.
 """
 
-import hashlib
 import threading
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote_plus
 
 from labkit.clock import Clock
@@ -16,14 +14,15 @@ from labkit.errors import Undecided
 from labkit.tokens.checks import INTROSPECTION_CHECKS
 from labkit.tokens.claims import is_date
 from labkit.tokens.fetch import Endpoint, FetchFailed
-from labkit.tokens.policy import Now, Policy, strings
-from labkit.tokens.relying_party import RelyingParty
+from labkit.tokens.policy import Answer, Now, Policy, strings
+from labkit.tokens.relying_party import Asking
 from labkit.tokens.spelling import TEXT
+from labkit.tokens.vouched import token_hash
 
 __all__ = ["IntrospectionClient"]
 
 
-class IntrospectionClient(RelyingParty):
+class IntrospectionClient(Asking):
     """Decides about tokens by RFC 7662, with the same face as :class:`~labkit.tokens.TokenValidator`.
 
     The server's answer is not believed blindly: ``active`` has to be JSON ``true``, and issuer, audience,
@@ -45,6 +44,9 @@ class IntrospectionClient(RelyingParty):
         max_answers: how many answers are kept.
         ca_file: PEM file of the certificates to trust instead of the usual ones.
         timeout: seconds for each step of an exchange.
+
+    Attributes:
+        requests: how often the server has been asked, for tests and lessons.
 
     Raises:
         ValueError: a setting would make the checks worthless, or send the secret in the clear.
@@ -77,15 +79,18 @@ class IntrospectionClient(RelyingParty):
             required_scopes=strings("required_scopes", required_scopes),
             leeway=leeway,
             max_token_bytes=max_token_bytes,
-            ask=self._ask,
+            ask=self.ask,
         )
-        super().__init__(policy, clock or Clock())
+        super().__init__(policy, clock or Clock(), self.ask_anew)
+        if not 0 <= ttl < float("inf"):
+            raise ValueError("ttl is a number of seconds: an answer that is kept for ever revokes nothing")
         # Basic credentials are form-encoded first (RFC 6749 §2.3.1): an id may hold a colon.
         credentials = (quote_plus(client_id), quote_plus(client_secret))
+        self.requests = 0
         self._endpoint = Endpoint(endpoint, ca_file=ca_file, auth=credentials, timeout=timeout)
         self._ttl = ttl
         self._max_answers = max_answers
-        self._answers: dict[bytes, tuple[float, dict[str, Any]]] = {}
+        self._answers: dict[bytes, tuple[float, Answer]] = {}
         self._lock = threading.Lock()
 
     def ready_for(self, token: str | bytes) -> bool:
@@ -93,54 +98,53 @@ class IntrospectionClient(RelyingParty):
         case = self._case(token)
         if any(row.predicate(case) is not None for row in TEXT):
             return True
-        return self._kept(_name(case.text)) is not None
+        return self._kept(token_hash(case.text)) is not None
+
+    def ask(self, token: str) -> Answer:
+        """What the server says about ``token``, or has said in the last ``ttl`` seconds.
+
+        Raises:
+            Undecided: it says nothing that can be used.
+        """
+        return self._kept(token_hash(token)) or self.ask_anew(token)
+
+    def ask_anew(self, token: str) -> Answer:
+        """What the server says about ``token`` now.
+
+        Raises:
+            Undecided: it says nothing that can be used.
+        """
+        name, asked_at = token_hash(token), self._clock.now()
+        with self._lock:
+            self.requests += 1
+        try:
+            claims = self._endpoint.post({"token": token, "token_type_hint": "access_token"})
+        except FetchFailed as error:
+            raise _undecided(error) from None
+        answer = Answer(claims=claims, asked_at=asked_at)
+        good = claims.get("active") is True and is_date(claims.get("exp"))
+        self._keep(name, min(asked_at + self._ttl, claims["exp"]) if good else asked_at, answer)
+        return answer
 
     def close(self) -> None:
         """Close the connections to the server."""
         self._endpoint.close()
 
-    def __enter__(self) -> "IntrospectionClient":
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
-
     def __repr__(self) -> str:
         return f"<IntrospectionClient for {self.audience}, asking {self._endpoint.url}>"
 
-    def _ask(self, token: str) -> dict[str, Any]:
-        """What the server says about ``token``, or has just said."""
-        name = _name(token)
-        kept = self._kept(name)
-        if kept is not None:
-            return kept
-        asked_at = self._clock.now()
-        try:
-            answer = self._endpoint.post({"token": token, "token_type_hint": "access_token"})
-        except FetchFailed as error:
-            raise _undecided(error) from None
-        answer.setdefault("jti", f"sha256:{name.hex()[:32]}")
-        if answer.get("active") is True and is_date(answer.get("exp")):
-            until = min(asked_at + self._ttl, answer["exp"])
-            if until > asked_at:
-                self._keep(name, until, answer)
-        return answer
-
-    def _kept(self, name: bytes) -> dict[str, Any] | None:
+    def _kept(self, name: bytes) -> Answer | None:
         until, answer = self._answers.get(name, (0.0, None))
         return answer if self._clock.now() < until else None
 
-    def _keep(self, name: bytes, until: float, answer: dict[str, Any]) -> None:
+    def _keep(self, name: bytes, until: float, answer: Answer) -> None:
+        """Keep an answer until then; one that cannot be kept takes the place of what was kept, too."""
         with self._lock:
             self._answers.pop(name, None)
-            self._answers[name] = (until, answer)
+            if until > answer.asked_at:
+                self._answers[name] = (until, answer)
             if len(self._answers) > self._max_answers:
                 del self._answers[next(iter(self._answers))]
-
-
-def _name(token: str) -> bytes:
-    """The name under which an answer is kept.  A dump of the memory shows no token to replay."""
-    return hashlib.sha256(token.encode("ascii")).digest()
 
 
 def _undecided(error: FetchFailed) -> Undecided:

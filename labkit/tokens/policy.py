@@ -1,12 +1,12 @@
 """What one relying party insists on, checked when it is configured: a bad setting fails at start-up."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from labkit.tokens.keys import ALGORITHMS, KeySource
 
-__all__ = ["Now", "Policy", "media_type", "strings"]
+__all__ = ["Answer", "Now", "Policy", "media_type", "strings"]
 
 #: "usually no more than a few minutes", in seconds (RFC 7519 §4.1.4).
 MOST_LEEWAY = 300
@@ -18,6 +18,14 @@ class Now(Protocol):
     def now(self) -> float:
         """Seconds since 1970-01-01T00:00:00Z."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What the authorization server said about a token, and when it was asked, in Unix seconds."""
+
+    claims: dict[str, Any] = field(repr=False)
+    asked_at: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +44,7 @@ class Policy:
     algorithms: tuple[str, ...] = ()
     token_types: frozenset[str] = frozenset()
     keys: KeySource | None = None
-    ask: Callable[[str], dict[str, Any]] | None = None
+    ask: Callable[[str], Answer] | None = None
 
     def __post_init__(self) -> None:
         for name in ("issuer", "audience"):

@@ -45,6 +45,8 @@ class Case:
     segments: list[str] = field(default_factory=list, repr=False)
     header: Mapping[str, Any] = field(default_factory=dict)
     claims: dict[str, Any] = field(default_factory=dict)
+    answer: Mapping[str, Any] = field(default_factory=dict)
+    asked_at: float | None = None
     key: VerificationKey | None = None
     audience: tuple[str, ...] = ()
     scopes: tuple[str, ...] = ()
@@ -80,7 +82,8 @@ class Check:
 
     Attributes:
         name: short name, unique in its table.
-        where: the part it looks at: ``"token"``, ``"header"``, ``"signature"``, ``"claims"``, ``"binding"``.
+        where: the part it looks at: ``"token"``, ``"header"``, ``"signature"``, ``"claims"``, ``"binding"``,
+            or ``"answer"``: what the authorization server says.
         claim: the header parameter or claim it is about, or ``None``.
         rule: what must be the case, one sentence.
         spec: the section that asks for it, or ``"lab"`` for a rule of ours.
@@ -173,11 +176,12 @@ def accepted(case: Case) -> AccessToken:
         audience=case.audience,
         scopes=case.scopes,
         issued_at=claims["iat"],
-        expires_at=claims["exp"],
+        expires_at=min(claims["exp"], case.answer.get("exp", claims["exp"])),
         not_before=claims.get("nbf"),
         jti=claims["jti"],
         key_id=case.key.kid if case.key is not None else None,
         algorithm=case.header.get("alg", "introspection"),
+        confirmed_at=case.asked_at,
         claims=MappingProxyType(claims),
     )
 
