@@ -11,7 +11,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "labkit"
 FLOORS = {
     "errors": 1, "clock": 1, "record": 1, "service": 1,
     "topics": 2, "rights": 2, "wire": 2, "tokens": 2,
-    "authserver": 3, "broker": 3, "device": 3,
+    "authserver": 3, "broker": 3, "device": 3, "forge": 3,
     "lab": 4,
     "show": 5, "exercises": 5,
     "cli": 6, "__main__": 6,
