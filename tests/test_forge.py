@@ -14,7 +14,7 @@ from labkit import forge
 from labkit.clock import Clock
 from labkit.errors import TokenRejected
 from labkit.forge import CATALOGUE, MISSING, Attack, Issuer
-from labkit.tokens import CHECKS
+from labkit.tokens import CHECKS, TokenValidator
 
 NOW = 1_800_000_000
 ISSUERS = {name: Issuer(algorithm=name, clock=Clock(lambda: NOW)) for name in ("ES256", "RS256", "EdDSA")}
@@ -87,6 +87,31 @@ def test_the_checks_that_no_attack_here_reaches_are_known() -> None:
     # Each of them has its forgeries in test_tokens_table.py; as attacks they have no story of their own.
     used = {attack.stopped_by for attack in CATALOGUE}
     assert {check.name for check in CHECKS} - used == {"lifetime", "sub", "client_id", "jti"}
+
+
+def test_many_a_check_is_the_only_one_in_the_way() -> None:
+    # Leave out the check that an attack names, and nothing else, and the attack succeeds.  The others have a
+    # second check behind the first: a public key is no HMAC secret here, even if alg is let through.
+    issuer = ISSUERS["ES256"]
+    succeed = set()
+    for attack in CATALOGUE:
+        if attack.stopped_by is not None and "ES256" in attack.algorithms:
+
+            class Careless(TokenValidator):
+                checks = tuple(check for check in CHECKS if check.name != attack.stopped_by)
+
+            judge = Careless(issuer.issuer, issuer.audience, issuer.jwks, ("ES256",), clock=issuer.clock)
+            try:
+                judge.validate(attack.build(issuer), client_id=attack.connects_as or issuer.client_id)
+                succeed.add(attack)
+            except Exception:  # it stumbles over what the missing check would have seen
+                continue
+    assert len(succeed) >= 30
+    assert {attack.stopped_by for attack in succeed} >= {
+        "client binding", "cnf", "aud", "iss", "typ", "signature", "exp", "nbf", "iat", "length", "crit",
+        "b64", "required scopes",
+    }  # fmt: skip
+    assert not {attack.id for attack in succeed} & {"T06", "T07", "T09", "T15"}
 
 
 def test_the_best_known_attacks_do_work_on_somebody_careless() -> None:

@@ -7,27 +7,20 @@ that are properly signed and wrong.  Nobody trusts it but the validator next to 
 import base64
 import json
 from collections.abc import Mapping
-from functools import cache
 from typing import Any
 
-import jwt
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from labkit import forge
 from labkit.tokens import TokenValidator
 
-__all__ = ["CLIENT", "ISSUER", "Refused", "by_hand", "good_claims", "key", "sign", "validator"]
+__all__ = ["CLIENT", "ISSUER", "Refused", "by_hand", "good_claims", "sign", "validator"]
 
 ISSUER = "https://issuer.example"
 CLIENT = "thermostat-1"
-
-
-@cache
-def key(name: str) -> ec.EllipticCurvePrivateKey:
-    """The private key of ``"demo"``, the issuer, or of anybody else."""
-    return ec.generate_private_key(ec.SECP256R1())
 
 
 def good_claims(lab: Any) -> dict[str, Any]:
@@ -46,15 +39,13 @@ def good_claims(lab: Any) -> dict[str, Any]:
 
 
 def sign(claims: Mapping[str, Any], signer: str = "demo", **header: Any) -> str:
-    """A token with these claims, whatever they are."""
-    parameters = {"typ": "at+jwt", "kid": signer} | header
-    return jwt.PyJWS().encode(json.dumps(claims).encode(), key(signer), "ES256", parameters)
+    """A token with these claims, whatever they are, signed by ``"demo"``, the issuer, or by anybody else."""
+    return forge.token(claims, header={"kid": signer} | header, key=forge.key_of(signer))
 
 
 def validator(lab: Any) -> TokenValidator:
     """The real validator, trusting the demonstration issuer."""
-    jwk = jwt.get_algorithm_by_name("ES256").to_jwk(key("demo").public_key(), as_dict=True)
-    keys = {"keys": [jwk | {"kid": "demo", "alg": "ES256"}]}
+    keys = {"keys": [forge.public_jwk(forge.key_of("demo"), "ES256", kid="demo")]}
     return TokenValidator(ISSUER, lab.audience, keys, clock=lab.clock)
 
 
@@ -68,7 +59,8 @@ def by_hand(token: str, lab: Any, client_id: str = CLIENT) -> None:
     signature = _decode(last)
     r, s = int.from_bytes(signature[:32]), int.from_bytes(signature[32:])
     try:
-        key("demo").public_key().verify(encode_dss_signature(r, s), signed.encode(), ec.ECDSA(SHA256()))
+        public = forge.key_of("demo").public_key()
+        public.verify(encode_dss_signature(r, s), signed.encode(), ec.ECDSA(SHA256()))
     except InvalidSignature:
         raise Refused("signature") from None
     claims = json.loads(_decode(token.split(".")[1]))
