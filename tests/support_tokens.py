@@ -1,38 +1,31 @@
 """An issuer to test relying parties with: it signs anything, also what no honest server would sign.
 
-It uses cryptography directly, not the code under test and not PyJWT.
+The tokens are made by labkit.forge, which uses cryptography directly: not the code under test and not PyJWT.
 """
 
-import base64
 import contextlib
 import functools
-import json
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
-
+from labkit import forge
 from labkit.clock import Clock
+from labkit.forge import MISSING, sign
+from labkit.forge import base64url as b64
 from labkit.tokens import TokenValidator
+
+__all__ = [
+    "AUDIENCE", "CLIENT", "ISSUER", "MISSING", "NOW", "THREE", "Answers", "b64", "claims", "frozen",
+    "http_server", "jwks", "private_key", "public_jwk", "sign", "token", "validator",
+]  # fmt: skip
 
 ISSUER = "http://127.0.0.1:9"
 AUDIENCE = "https://mqtt.lab"
 CLIENT = "thermostat-1"
 NOW = 1_800_000_000
 THREE = ("ES256", "RS256", "EdDSA")
-MISSING: Any = object()
-
-
-def b64(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def number(value: int, size: int) -> str:
-    return b64(value.to_bytes(size, "big"))
 
 
 def private_key(algorithm: str, name: str = "") -> Any:
@@ -42,42 +35,13 @@ def private_key(algorithm: str, name: str = "") -> Any:
 
 @functools.cache
 def _private_key(algorithm: str, name: str) -> Any:
-    if algorithm == "EdDSA":
-        return ed25519.Ed25519PrivateKey.generate()
-    if algorithm.startswith("ES"):
-        curve = {"ES256": ec.SECP256R1, "ES384": ec.SECP384R1, "ES512": ec.SECP521R1}[algorithm]
-        return ec.generate_private_key(curve())
-    return rsa.generate_private_key(65537, 1024 if name == "weak" else 2048)
-
-
-def sign(key: Any, algorithm: str, data: bytes) -> bytes:
-    if algorithm == "EdDSA":
-        return key.sign(data)
-    digest = {"256": hashes.SHA256(), "384": hashes.SHA384(), "512": hashes.SHA512()}[algorithm[2:]]
-    if algorithm.startswith("ES"):
-        size = (key.curve.key_size + 7) // 8
-        r, s = decode_dss_signature(key.sign(data, ec.ECDSA(digest)))
-        return r.to_bytes(size, "big") + s.to_bytes(size, "big")
-    if algorithm.startswith("PS"):
-        return key.sign(data, padding.PSS(padding.MGF1(digest), digest.digest_size), digest)
-    return key.sign(data, padding.PKCS1v15(), digest)
+    return forge.new_key(algorithm, rsa_bits=1024 if name == "weak" else 2048)
 
 
 def public_jwk(algorithm: str, name: str = "", **changes: Any) -> dict[str, Any]:
-    key = private_key(algorithm, name).public_key()
-    jwk: dict[str, Any] = {"kid": f"{algorithm}{name}", "alg": algorithm, "use": "sig"}
-    if algorithm == "EdDSA":
-        jwk |= {"kty": "OKP", "crv": "Ed25519", "x": b64(key.public_bytes_raw())}
-    elif algorithm.startswith("ES"):
-        size = (key.curve.key_size + 7) // 8
-        point = key.public_numbers()
-        crv = {256: "P-256", 384: "P-384", 521: "P-521"}[key.curve.key_size]
-        jwk |= {"kty": "EC", "crv": crv, "x": number(point.x, size), "y": number(point.y, size)}
-    else:
-        numbers = key.public_numbers()
-        jwk |= {"kty": "RSA", "n": number(numbers.n, key.key_size // 8), "e": number(numbers.e, 3)}
-    jwk |= changes
-    return {name: value for name, value in jwk.items() if value is not MISSING}
+    return forge.public_jwk(
+        private_key(algorithm, name), algorithm, **{"kid": f"{algorithm}{name}"} | changes
+    )
 
 
 def jwks(*keys: dict[str, Any]) -> dict[str, Any]:
@@ -114,16 +78,11 @@ def token(
     the claims set, ``changes`` change single claims; ``signature`` makes one from the signing input.
     """
     if not isinstance(header, bytes):
-        parameters = {"typ": "at+jwt", "alg": algorithm, "kid": algorithm} | dict(header or {})
-        header = json.dumps({name: v for name, v in parameters.items() if v is not MISSING}).encode()
-    if not isinstance(payload, bytes):
-        payload = json.dumps(claims(**changes) if payload is None else dict(payload)).encode()
-    signing_input = f"{b64(header)}.{b64(payload)}".encode()
-    if signature is None:
-        made = sign(key or private_key(algorithm), algorithm, signing_input)
-    else:
-        made = signature(signing_input)
-    return f"{signing_input.decode()}.{b64(made)}"
+        header = {"kid": algorithm} | dict(header or {})
+    if payload is None:
+        payload = claims(**changes)
+    key = key or private_key(algorithm)
+    return forge.token(payload, header=header, key=key, algorithm=algorithm, signature=signature)
 
 
 def frozen(moment: float = NOW) -> Clock:
