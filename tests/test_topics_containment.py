@@ -166,3 +166,8 @@ def test_a_share_is_judged_by_the_filter_inside(wanted: str, allowed: bool) -> N
     rights = Permissions(subscribe=("a/#", "$SYS/broker/#"))
     assert rights.may_subscribe(wanted) is allowed
     assert not rights.may_receive(wanted)
+
+
+def test_a_share_inside_a_share_is_no_share() -> None:
+    # Nobody can be granted $share; should somebody be, it is still no way to a filter two shares deep.
+    assert not Permissions(subscribe=("$share/#",)).may_subscribe("$share/g/$share/h/a")
