@@ -245,6 +245,128 @@ def test_known_keys_do_not_wait_for_a_slow_fetch(server: Answers, time_stands: C
     assert cache.fetches == 3
 
 
+def landed(cache: JwksCache) -> None:
+    """Return when no fetch is under way."""
+    if (flight := cache._flight) is not None:
+        flight.result(10)
+
+
+@pytest.mark.conformance("RS-44")
+def test_a_set_is_renewed_in_the_background_before_it_is_too_old(server: Answers, time_stands: Clock) -> None:
+    cache, judge = over(server, time_stands, max_age=300)
+    assert reason(judge, token()) == "accepted"
+    time_stands.advance(seconds=239)
+    assert reason(judge, token()) == "accepted"
+    assert cache.fetches == 1
+    time_stands.advance(seconds=1)
+    server.gate.clear()  # a server that takes its time
+    publish(server, FIRST, SECOND)
+    assert judge.ready_for(token())
+    for _ in range(5):
+        assert reason(judge, token()) == "accepted"
+    assert cache.fetches == 2
+    server.gate.set()
+    landed(cache)
+    assert judge.ready_for(by_second())
+    assert reason(judge, by_second()) == "accepted"
+    time_stands.advance(seconds=239)  # counted from the new set
+    assert reason(judge, token()) == "accepted"
+    assert cache.fetches == len(server.requests) == 2
+
+
+@pytest.mark.conformance("RS-44")
+def test_a_new_key_is_found_though_a_request_that_is_under_way_was_too_early_for_it(
+    server: Answers, time_stands: Clock
+) -> None:
+    cache, judge = over(server, time_stands)
+    assert reason(judge, token()) == "accepted"
+    time_stands.advance(seconds=240)
+    bodies = [json.dumps(jwks(FIRST)).encode(), json.dumps(jwks(FIRST, SECOND)).encode()]
+    server.body = lambda _: bodies.pop(0)
+    server.gate.clear()
+    assert reason(judge, token()) == "accepted"
+    with ThreadPoolExecutor(1) as threads:
+        verdict = threads.submit(reason, judge, by_second())
+        server.gate.set()
+        assert verdict.result(10) == "accepted"
+    assert cache.fetches == 3
+
+
+@pytest.mark.conformance("RS-33")
+def test_nobody_with_a_known_key_waits_for_a_server_that_hangs(server: Answers, time_stands: Clock) -> None:
+    cache, judge = over(server, time_stands, min_interval=30, max_age=300, timeout=0.1)
+    assert reason(judge, token()) == "accepted"
+    server.gate.clear()
+    time_stands.advance(seconds=240)
+    waited = 0.0
+    for _ in range(12):  # six minutes, most of them with a set that is too old
+        assert judge.ready_for(token())
+        began = time.monotonic()
+        assert reason(judge, token()) == "accepted"
+        waited += time.monotonic() - began
+        landed(cache)
+        time_stands.advance(seconds=30)
+    assert waited < 0.5  # and there were twelve time-outs
+    assert cache.fetches == 13
+    server.gate.set()
+    publish(server, SECOND)
+    assert reason(judge, token()) == "accepted"  # the last time
+    landed(cache)
+    assert reason(judge, token()) == "unknown-key"
+
+
+def test_after_a_quiet_hour_one_caller_waits_a_moment_and_the_others_do_not(
+    server: Answers, time_stands: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("labkit.tokens.jwks._GLANCE", 0.05)
+    cache, judge = over(server, time_stands, timeout=20)
+    assert reason(judge, token()) == "accepted"
+    time_stands.advance(hours=1)
+    server.gate.clear()
+    assert not judge.ready_for(token())
+    for _ in range(3):
+        assert reason(judge, token()) == "accepted"
+        assert judge.ready_for(token())
+    assert cache.fetches == 2
+    server.gate.set()
+    landed(cache)
+
+
+def test_a_cache_that_is_closed_waits_for_nothing_and_keeps_what_it_knows(
+    server: Answers, time_stands: Clock
+) -> None:
+    cache, judge = over(server, time_stands, timeout=20)
+    assert reason(judge, token()) == "accepted"
+    server.gate.clear()
+    time_stands.advance(seconds=240)
+    assert reason(judge, token()) == "accepted"
+    assert server.arrived.acquire(timeout=5)
+    assert server.arrived.acquire(timeout=5)
+    began = time.monotonic()
+    judge.close()
+    assert time.monotonic() - began < 5
+    assert cache._flight is None
+    time_stands.advance(seconds=100)
+    assert reason(judge, token()) == "accepted"
+    landed(cache)
+    assert reason(judge, by_second()) == "keys-unavailable"
+    assert len(server.requests) == 2
+
+
+def test_without_a_thread_to_fetch_with_it_is_as_if_the_server_were_down(
+    server: Answers, time_stands: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    _, judge = over(server, time_stands)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", full)
+        assert reason(judge, token()) == "keys-unavailable"
+    time_stands.advance(seconds=30)
+    assert reason(judge, token()) == "accepted"
+
+
 def test_a_server_that_does_not_answer_is_given_up(server: Answers, time_stands: Clock) -> None:
     _, judge = over(server, time_stands, timeout=0.2)
     server.gate.clear()

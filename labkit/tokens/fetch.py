@@ -10,7 +10,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,7 @@ class Endpoint:
         self.url = _checked(url)
         self._timeout = timeout
         self._max_bytes = max_bytes
+        self._under_way: set[Callable[[], None]] = set()
         trust: ssl.SSLContext | bool = True
         if self.url.scheme == "http":
             # Nothing to verify, and loading the usual certificates would take longer than starting a lab.
@@ -68,19 +69,20 @@ class Endpoint:
             trust_env=False,
             follow_redirects=False,
             # Identity: a small compressed answer could become a very large one.
-            headers={"Accept": "application/json", "Accept-Encoding": "identity"},
+            # A connection each: a kept one may have died with the server, and could not be cut off.
+            headers={"Accept": "application/json", "Accept-Encoding": "identity", "Connection": "close"},
         )
 
     def get(self) -> dict[str, Any]:
-        """The JSON object at the URL, on a connection of its own.
+        """The JSON object at the URL.
 
         Raises:
             FetchFailed: no usable answer came.
         """
-        return self._exchange(self._client.build_request("GET", self.url, headers={"Connection": "close"}))
+        return self._exchange(self._client.build_request("GET", self.url))
 
     def post(self, form: Mapping[str, str]) -> dict[str, Any]:
-        """The JSON object that the server answers to ``form``; the connection is kept for the next one.
+        """The JSON object that the server answers to ``form``.
 
         Raises:
             FetchFailed: no usable answer came.
@@ -88,8 +90,11 @@ class Endpoint:
         return self._exchange(self._client.build_request("POST", self.url, data=dict(form)))
 
     def close(self) -> None:
-        """Close the connections that were kept."""
-        self._client.close()
+        """Close the connections; an exchange under way fails at once."""
+        for cut in list(self._under_way):
+            cut()
+        with contextlib.suppress(RuntimeError):  # httpx may mind the one under way
+            self._client.close()
 
     def _exchange(self, request: httpx.Request) -> dict[str, Any]:
         # httpx limits each read, not their number: a header, byte by byte, or 100 Continue without end would
@@ -97,13 +102,17 @@ class Endpoint:
         if self._client.is_closed:
             raise FetchFailed(f"{self.url.host} is not asked any more: this endpoint has been closed")
         try:
-            with _cut_off(request, 3 * self._timeout):
-                response = self._client.send(request, stream=True)
+            with _cut_off(request, 3 * self._timeout) as cut:
+                self._under_way.add(cut)
                 try:
-                    body = self._read(response)
+                    response = self._client.send(request, stream=True)
+                    try:
+                        body = self._read(response)
+                    finally:
+                        response.close()
                 finally:
-                    response.close()
-        except (httpx.HTTPError, OSError) as error:
+                    self._under_way.discard(cut)
+        except (httpx.HTTPError, OSError, RuntimeError) as error:  # RuntimeError: closed a moment ago
             raise FetchFailed(f"{self.url.host} did not answer ({type(error).__name__})") from None
         try:
             return decode_object(body)
@@ -129,8 +138,8 @@ class Endpoint:
 
 
 @contextlib.contextmanager
-def _cut_off(request: httpx.Request, seconds: float) -> Iterator[None]:
-    """Shut the connection that ``request`` opens when it is not done after ``seconds``."""
+def _cut_off(request: httpx.Request, seconds: float) -> Iterator[Callable[[], None]]:
+    """Shut the connection that ``request`` opens when it is not done after ``seconds``, or when told to."""
     sockets: list[socket.socket] = []
 
     def opened(event: str, info: Mapping[str, Any]) -> None:
@@ -147,7 +156,7 @@ def _cut_off(request: httpx.Request, seconds: float) -> Iterator[None]:
     timer.daemon = True
     timer.start()
     try:
-        yield
+        yield cut
     finally:
         timer.cancel()
 

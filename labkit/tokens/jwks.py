@@ -1,7 +1,8 @@
 """The issuer's keys, fetched and kept fresh: what to do when keys rotate, servers die, and strangers knock.
 
 A *hit* takes no lock.  A *miss* fetches, but one thread at a time and seldom: a flood of made-up key ids
-costs the authorization server one request every ``min_interval``.
+costs the authorization server one request every ``min_interval``.  A set that grows old is renewed before it
+is too old, behind the back of those who use it.
 """
 
 import concurrent.futures
@@ -19,6 +20,10 @@ __all__ = ["JwksCache"]
 
 #: The two reasons to fetch a set.
 _OLD, _UNKNOWN = "old set", "unknown key"
+#: The part of ``max_age`` after which a set is renewed ahead of time.
+_EARLY = 0.8
+#: Seconds that who asks for a set that is too old waits for the new one, if the old one still does.
+_GLANCE = 1.0
 
 
 class _Held:
@@ -36,15 +41,17 @@ class JwksCache:
 
     How it behaves, in terms of the clock it was given:
 
-    - a known key answers at once for ``max_age`` seconds.  Then one caller fetches, and the others go on with
-      what they have: nobody with a known key waits for another one's fetch;
+    - a known key answers at once for ``max_age`` seconds.  When 80 % of them have passed, the next caller has
+      the set fetched in the background, and nobody waits for it;
+    - a set that has become too old meanwhile, as nobody came, is fetched first; for a known key a second is
+      all that this may take, and others with a known key do not wait at all;
     - an unknown key has the set fetched, so that a fresh key works at once; it is refused if not there.
       Until ``min_interval`` has passed since, unknown keys are refused without asking;
     - a key that has left the set is refused after ``max_age``, or sooner if the set was fetched meanwhile;
     - each of the two reasons to fetch, an old set and an unknown key, counts for itself: at most one request
       every ``min_interval``, whether it succeeds or not;
-    - while the server is down the last good set is used, for ``stale_if_error`` seconds beyond ``max_age``.
-      A set that must not be used (see ``KeySet``) counts as a failed fetch.
+    - while the server is down, or hangs, the last good set is used at once, for ``stale_if_error`` seconds
+      beyond ``max_age``.  A set that must not be used (see ``KeySet``) counts as a failed fetch.
 
     Args:
         url: the ``jwks_uri``; https, or http to a loopback address.
@@ -86,20 +93,25 @@ class JwksCache:
         self._trouble: str | None = None  # why the last fetch failed
         self._lock = threading.Lock()  # guards what follows, and is never held during a fetch
         self._flight: concurrent.futures.Future[None] | None = None
+        self._awaited = False  # whether somebody waits for it already
         self._asked_at = {_OLD: -math.inf, _UNKNOWN: -math.inf}
 
     def find(self, kid: str | None, algorithm: str) -> VerificationKey:
         """See :meth:`labkit.tokens.KeySource.find`."""
         held = self._held
         key = held.keys.find(kid, algorithm) if held is not None else None
-        if key is not None and self._age(held) < self._max_age:
+        if key is not None and (age := self._age(held)) < self._max_age:
+            if age >= _EARLY * self._max_age and self._reason_to_ask(held, known=True) is not None:
+                with self._lock:
+                    self._begin(held, known=True)
             return key
-        held = self._newer_than(held, known=key is not None)
-        if held is None or self._worn_out(held):
-            raise self._unavailable()
-        key = held.keys.find(kid, algorithm)
-        if key is not None:
-            return key
+        for _ in range(2):  # a request that was under way may have been made too early for a new key
+            held = self._newer_than(held, known=key is not None)
+            if held is None or self._worn_out(held):
+                raise self._unavailable()
+            key = held.keys.find(kid, algorithm)
+            if key is not None:
+                return key
         if self._trouble is not None:  # it may be a fresh key: nobody can tell
             raise self._unavailable()
         raise unknown_key(kid)
@@ -111,38 +123,61 @@ class JwksCache:
         if known and self._age(held) < self._max_age:
             return True
         with self._lock:
-            if self._flight is not None:
-                return known and not self._worn_out(held)
-            return self._reason_to_ask(held, known=known) is None
+            usable = known and not self._worn_out(held)
+            if usable and (self._trouble is not None or (self._flight is not None and self._awaited)):
+                return True
+            return self._flight is None and self._reason_to_ask(held, known=known) is None
+
+    def close(self) -> None:
+        """Fetch no more.  What is known stays known."""
+        self._endpoint.close()
+        flight = self._flight
+        if flight is not None:
+            concurrent.futures.wait([flight], self._patience)
 
     def _newer_than(self, held: _Held | None, *, known: bool) -> _Held | None:
         """The set after ``held`` if one can be had, else ``held`` again."""
+        usable = known and not self._worn_out(held)
         with self._lock:
             if self._held is not held:
                 return self._held  # somebody was quicker
-            flight, mine = self._flight, None
-            if flight is None:
-                reason = self._reason_to_ask(held, known=known)
-                if reason is None:
-                    return held
-                self._asked_at[reason] = self._clock.now()
-                self.fetches += 1
-                mine = self._flight = concurrent.futures.Future()
-        if mine is not None:
-            try:
-                self._fetch()
-            finally:
-                with self._lock:
-                    self._flight = None
-                mine.set_result(None)
-        elif flight is not None and (not known or self._worn_out(held)):
-            concurrent.futures.wait([flight], self._patience)
+            flight = self._flight or self._begin(held, known=known)
+            mine, self._awaited = not self._awaited and self._trouble is None, True
+        if flight is not None and (mine or not usable):
+            concurrent.futures.wait([flight], _GLANCE if usable else self._patience)
         return self._held
+
+    def _begin(self, held: _Held | None, *, known: bool) -> "concurrent.futures.Future[None] | None":
+        """Start a request in the background if one is due.  The caller holds the lock."""
+        reason = self._reason_to_ask(held, known=known)
+        if self._flight is not None or reason is None:
+            return None
+        self._asked_at[reason] = self._clock.now()
+        self.fetches += 1
+        self._awaited = False
+        flight = self._flight = concurrent.futures.Future()
+        try:
+            threading.Thread(target=self._fly, args=(flight,), name="labkit-jwks", daemon=True).start()
+        except RuntimeError:  # no thread to be had: the program ends, or the machine is full
+            self._flight, self._trouble = None, "no thread could be started"
+            return None
+        return flight
+
+    def _fly(self, flight: "concurrent.futures.Future[None]") -> None:
+        try:
+            self._fetch()
+        except Exception as error:  # such as a connection that was closed under our feet
+            self._trouble = type(error).__name__
+        finally:
+            with self._lock:
+                self._flight = None
+            flight.set_result(None)
 
     def _reason_to_ask(self, held: _Held | None, *, known: bool) -> str | None:
         """Why a request is due now, or ``None``.  Attempts count: a dead server is not hammered either."""
         now = self._clock.now()
-        for reason, applies in ((_OLD, self._age(held) >= self._max_age), (_UNKNOWN, not known)):
+        old = self._age(held) >= _EARLY * self._max_age
+        for reason, applies in ((_OLD, old), (_UNKNOWN, not known)):
             if applies and not 0 <= now - self._asked_at[reason] < self._min_interval:
                 return reason
         return None

@@ -97,5 +97,10 @@ class TokenValidator(RelyingParty):
             return True
         return self._policy.keys is None or self._policy.keys.ready(kid, alg)
 
+    def close(self) -> None:
+        """Fetch no more keys, where they come from a URL."""
+        if isinstance(self._policy.keys, JwksCache):
+            self._policy.keys.close()
+
     def __repr__(self) -> str:
         return f"<TokenValidator for {self.audience}, trusting {self.issuer}>"
