@@ -125,9 +125,9 @@ class Clock:
                 self._wake.notify_all()
         return timer
 
-    def skewed(self, seconds: float) -> "SkewedClock":
-        """The clock of a party that is ``seconds`` ahead of this one (behind it, if below zero)."""
-        return SkewedClock(self, seconds)
+    def skewed(self, seconds: float) -> "Clock":
+        """The clock of a party that is ``seconds`` ahead of this one; behind it, if below zero."""
+        return SkewedClock(self, seconds) if seconds else self
 
     def close(self) -> None:
         """Drop every timer and end the timer thread.  The clock can still tell the time."""

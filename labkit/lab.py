@@ -13,18 +13,18 @@ import atexit
 import contextlib
 import threading
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+from labkit.addresses import Addresses
 from labkit.authserver import AuthServer, Credentials
 from labkit.broker import Broker, Limits
 from labkit.clock import Clock
 from labkit.device import Device, TokenSource
 from labkit.errors import RegistrationRefused, ServiceFailed
 from labkit.record import Record
-from labkit.service import Endpoint
-from labkit.tokens import JwksCache, TokenValidator
+from labkit.tokens import JwksCache, Mode, new_validator
 
 __all__ = ["Lab"]
 
@@ -32,7 +32,7 @@ __all__ = ["Lab"]
 RESOURCE_SERVER = "mqtt-broker"
 
 
-class Lab:
+class Lab(Addresses):
     """A running authorization server and broker, on loopback, in this process.
 
     Use it as a context manager, or call :meth:`Lab.start` in a notebook.
@@ -45,6 +45,13 @@ class Lab:
         audience: identifier of the broker, the ``aud`` claim of every token (RFC 9068 §3).
         token_lifetime: seconds that a device's tokens live when ``register`` does not say otherwise.
         leeway: seconds of clock difference that the broker forgives, 0 to 300.
+        validation: how the broker judges tokens: by itself (``"jwt"``), by asking (``"introspection"``), or
+            ``"both"``.
+        introspection_ttl: seconds that it uses an answer again; a revoked token may live on for as long.
+        token_format: ``"jwt"``, or ``"opaque"`` for tokens that a broker has to ask about.
+        push_revocation: have the authorization server tell the broker about revoked tokens at once.  Without
+            it, a broker that asks asks again about each live connection, every ``introspection_ttl`` seconds.
+        skew: seconds that the clock of ``"authserver"`` or ``"broker"`` is ahead of the lab's.
         password_grant: also offer the password grant, which RFC 9700 §2.4 forbids: for lesson 01 only.
         database: a SQLite file that keeps clients, keys, refresh tokens and revocations over restarts.
         limits: what the broker puts up with.
@@ -63,6 +70,11 @@ class Lab:
         audience: str = "https://mqtt.lab",
         token_lifetime: int = 300,
         leeway: float = 0,
+        validation: Mode = "jwt",
+        introspection_ttl: float = 10.0,
+        token_format: str = "jwt",  # noqa: S107  # a format, not a token
+        push_revocation: bool = True,
+        skew: Mapping[str, float] | None = None,
         password_grant: bool = False,
         database: Path | None = None,
         limits: Limits | None = None,
@@ -75,13 +87,20 @@ class Lab:
         self._credentials: dict[str, Credentials] = {}
         self._devices: weakref.WeakValueDictionary[str, Device] = weakref.WeakValueDictionary()
         self._closed = threading.Lock()
+        off = {"authserver": 0.0, "broker": 0.0} | dict(skew or {})
+        if len(off) > 2:
+            raise ServiceFailed("skew is for the clocks of 'authserver' and 'broker'; a device takes clock=")
+        server_clock, broker_clock = self.clock.skewed(off["authserver"]), self.clock.skewed(off["broker"])
+        if token_format == "opaque" and validation != "introspection":  # noqa: S105
+            raise ServiceFailed("an opaque token says nothing by itself: choose validation='introspection'")
         self.authserver = AuthServer(
             audience=audience,
-            clock=self.clock,
+            clock=server_clock,
             record=self.record,
             host=host,
             port=auth_port,
             algorithm=algorithm,
+            token_format=token_format,
             database=database,
             password_grant=password_grant,
         )
@@ -89,22 +108,35 @@ class Lab:
             self.authserver.start()  # the issuer is a URL, and holds the port
             undo.callback(self.authserver.stop)
             self.resource_server = self.authserver.register_resource_server(RESOURCE_SERVER)
-            self.keys = JwksCache(self.jwks_uri, clock=self.clock)
-            self.validator = TokenValidator(
-                self.issuer, audience, self.keys, leeway=leeway, clock=self.clock, algorithms=(algorithm,)
+            self.keys = JwksCache(self.jwks_uri, clock=broker_clock)
+            self.validator = new_validator(
+                validation,
+                issuer=self.issuer,
+                audience=audience,
+                keys=self.keys,
+                endpoint=self.introspection_endpoint,
+                client_id=RESOURCE_SERVER,
+                client_secret=self.resource_server.client_secret or "",
+                algorithms=(algorithm,),
+                leeway=leeway,
+                ttl=introspection_ttl,
+                clock=broker_clock,
             )
+            polls = validation != "jwt" and not push_revocation
             self.broker = Broker(
                 validator=self.validator,
-                clock=self.clock,
+                clock=broker_clock,
                 record=self.record,
                 host=host,
                 port=mqtt_port,
                 limits=limits or Limits(),
                 leeway=leeway,
+                recheck_every=introspection_ttl if polls else None,
             )
             self.broker.start()
             undo.pop_all()
-        self.authserver.on_revoked.append(self.broker.revoked)
+        if push_revocation:
+            self.authserver.on_revoked.append(self.broker.revoked)
         _running.add(self)
 
     @classmethod
@@ -126,6 +158,8 @@ class Lab:
         with self._closed:
             for device in list(self._devices.values()):
                 device.disconnect()
+            self.validator.close()  # whoever waits for an answer gets none
+            self.keys.close()
             self.broker.stop()
             self.authserver.stop()
             if self._own_clock:
@@ -137,46 +171,6 @@ class Lab:
 
     def __exit__(self, *exc_info: object) -> None:
         self.stop()
-
-    @property
-    def issuer(self) -> str:
-        """Identifier of the authorization server, the ``iss`` claim of its tokens (RFC 8414 §2)."""
-        return self.authserver.issuer
-
-    @property
-    def audience(self) -> str:
-        """Identifier of the broker, the ``aud`` claim of its tokens (RFC 9068 §2.2)."""
-        return self.authserver.audience
-
-    @property
-    def token_endpoint(self) -> str:
-        """URL where devices get tokens (RFC 6749 §3.2)."""
-        return self.authserver.token_endpoint
-
-    @property
-    def jwks_uri(self) -> str:
-        """URL of the public keys (RFC 7517 §5)."""
-        return self.authserver.jwks_uri
-
-    @property
-    def introspection_endpoint(self) -> str:
-        """URL where a resource server asks about a token (RFC 7662 §2)."""
-        return self.authserver.introspection_endpoint
-
-    @property
-    def revocation_endpoint(self) -> str:
-        """URL where a client gives a token back (RFC 7009 §2)."""
-        return self.authserver.revocation_endpoint
-
-    @property
-    def mqtt(self) -> Endpoint:
-        """Where the broker listens for MQTT over TCP: ``.host``, ``.port``, ``.url``."""
-        return self.broker.mqtt
-
-    mqtts: None = None  # these listeners need TLS and WebSocket, which this version does not have yet
-    ws: None = None
-    wss: None = None
-    ca_file: None = None
 
     def register(
         self,
@@ -259,6 +253,10 @@ class Lab:
     def revoke(self, client_id: str) -> None:
         """Take back every token of a device: its refresh tokens die, its live connection ends at once."""
         self.authserver.revoke_client(client_id)
+
+    def rotate_keys(self) -> float:
+        """Have the next key sign tokens, and return the Unix time from which on: nearly always now."""
+        return self.authserver.rotate_keys()
 
     def _credentials_of(self, client_id: str) -> Credentials:
         credentials = self._credentials.get(client_id)

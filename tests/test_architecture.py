@@ -12,7 +12,7 @@ FLOORS = {
     "errors": 1, "clock": 1, "record": 1, "service": 1,
     "topics": 2, "rights": 2, "wire": 2, "tokens": 2,
     "authserver": 3, "broker": 3, "device": 3, "forge": 3,
-    "lab": 4,
+    "lab": 4, "addresses": 4,
     "show": 5, "exercises": 5,
     "cli": 6, "__main__": 6,
 }  # fmt: skip
@@ -22,6 +22,7 @@ SAME_FLOOR = {
     ("tokens", "topics"),
     ("rights", "topics"),
     ("exercises", "show"),
+    ("lab", "addresses"),
 }
 
 

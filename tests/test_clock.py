@@ -136,6 +136,7 @@ def test_a_skewed_clock_is_off_and_moves_along(clock: Clock, skew: float) -> Non
     clock.advance(seconds=10)
     assert len(seen) == 2
     assert off.skewed(-skew).now() == clock.now()
+    assert clock.skewed(0) is clock
 
 
 def test_a_clock_is_off_by_a_number(clock: Clock) -> None:

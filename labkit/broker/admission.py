@@ -8,7 +8,9 @@ looked at.
 import base64
 import binascii
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal, Protocol, TypeAlias
 
 from labkit.errors import TokenRejected
@@ -48,7 +50,10 @@ class Refused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admitted:
-    """Yes: what stays known of the CONNECT and its token.  The token's text does not."""
+    """Yes: what stays known of the CONNECT and its token.
+
+    The token's text does not, unless the broker has to ask about it again: then :attr:`ask_again` holds it.
+    """
 
     client_id: str
     clean_session: bool
@@ -57,6 +62,7 @@ class Admitted:
     token: AccessToken
     permissions: Permissions
     carrier: Carrier
+    ask_again: Callable[[], AccessToken] | None = field(default=None, repr=False, compare=False)
 
 
 class Presented:
@@ -97,6 +103,7 @@ def decide(presented: Presented, validator: Validator) -> Admitted | Refused:
         return Refused(return_code=5, reason="client-id", carrier=carrier)
     if connect.will is not None and not _may_will(connect.will, permissions):
         return Refused(return_code=5, reason="will-topic", carrier=carrier)
+    recheck = getattr(validator, "recheck", None)  # see recheck.Repeating
     return Admitted(
         client_id=connect.client_id,
         clean_session=connect.clean_session,
@@ -105,6 +112,7 @@ def decide(presented: Presented, validator: Validator) -> Admitted | Refused:
         token=token,
         permissions=permissions,
         carrier=carrier,
+        ask_again=recheck and partial(recheck, presented.token, client_id=connect.client_id),
     )
 
 

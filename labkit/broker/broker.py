@@ -11,6 +11,7 @@ from labkit.broker.connection import Connection
 from labkit.broker.gate import Gate
 from labkit.broker.inner import InnerBroker, State
 from labkit.broker.limits import Limits
+from labkit.broker.recheck import Rechecks, Repeating
 from labkit.broker.revocations import Revocations
 from labkit.clock import Clock
 from labkit.errors import ServiceFailed
@@ -46,9 +47,11 @@ class Broker(Service):
         port: TCP port; 0 takes a free one, and keeps it over a restart.
         limits: what one client, or all of them, may take.
         leeway: seconds that a connection may outlive its token.
+        recheck_every: seconds after which the validator asks again about the token of a live connection; it
+            must be one that can.  ``None``: somebody calls :meth:`revoked`, or a token is good until ``exp``.
 
     Raises:
-        ServiceFailed: ``host`` is not a loopback address.
+        ServiceFailed: ``host`` is not a loopback address, or there is nobody to ask again.
     """
 
     name = "broker"
@@ -63,12 +66,14 @@ class Broker(Service):
         port: int = 0,
         limits: Limits | None = None,
         leeway: float = 0,
+        recheck_every: float | None = None,
     ) -> None:
         super().__init__()
         if not is_loopback(host):
             raise ServiceFailed(f"plain MQTT would carry tokens in clear to {host}: listen on 127.0.0.1")
         self.limits = limits or Limits()
-        self._validator = validator
+        self._recheck_every = recheck_every
+        self._validator = validator if recheck_every is None else _repeating(validator, recheck_every)
         self._clock = clock
         self._record = record
         self._host = host
@@ -76,6 +81,7 @@ class Broker(Service):
         self._leeway = leeway
         self._inner: InnerBroker | None = None
         self._gate_keeper: Gate | None = None
+        self._rechecks: Rechecks | None = None
         self._server: asyncio.Server | None = None
         self._kept: State | None = None
         self._revocations = Revocations()
@@ -156,6 +162,14 @@ class Broker(Service):
             sock.close()
             raise
         self._inner, self._gate_keeper = inner, gate
+        if self._recheck_every is not None:
+            self._rechecks = Rechecks(
+                live=gate.live,
+                end=gate.end_from_outside,
+                clock=self._clock,
+                record=self._record,
+                every=self._recheck_every,
+            )
         # A full collection walks every object of the process and stops the loop for some 100 ms.  What is
         # there before the first client stays out of it; the collector itself stays on.
         gc.freeze()
@@ -166,6 +180,8 @@ class Broker(Service):
         assert gate is not None
         assert inner is not None
         gate.shut()
+        if self._rechecks is not None:
+            self._rechecks.close()
         await stop_listening(server)
         await gate.close()
         self._gate_keeper = None
@@ -173,6 +189,14 @@ class Broker(Service):
         self._kept = inner.give_away()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(inner.shutdown(), _SHUTDOWN)
+
+
+def _repeating(validator: Validator, every: float) -> Validator:
+    if not callable(getattr(validator, "ask_again", None)):
+        raise ServiceFailed("only a validator that asks the authorization server can ask again")
+    if not 0 < every < float("inf"):
+        raise ServiceFailed(f"cannot ask again every {every:g} s: choose more than zero")
+    return Repeating(validator)  # type: ignore[arg-type]
 
 
 def _client(connection: Connection) -> Client:
