@@ -108,6 +108,22 @@ def test_up_serves_curl_and_mosquitto() -> None:
         assert _mosquitto_pub(facts, name, name, tampered, topic) == 4, "tampered token"
 
 
+@pytest.mark.parametrize("options", [("introspection", "opaque"), ("both", "jwt")])
+def test_up_validates_as_it_is_told(options: tuple[str, str]) -> None:
+    mode, token_format = options
+    with _up("--validation", mode, "--token-format", token_format) as (facts, _):
+        token, name = _token(facts), facts["devices"][0]["client_id"]
+        assert (token.count(".") == 2) is (token_format == "jwt")
+        server = (facts["resource_server"]["client_id"], facts["resource_server"]["client_secret"])
+        topic = f"devices/{name}/temperature"
+        assert _mosquitto_pub(facts, name, name, token, topic) == 0
+        device = (name, facts["devices"][0]["client_secret"])
+        for url, who in ((facts["revocation_endpoint"], device), (facts["introspection_endpoint"], server)):
+            answer = httpx.post(url, auth=who, data={"token": token}, trust_env=False)
+        assert answer.json() == {"active": False}
+        assert _mosquitto_pub(facts, name, name, token, topic) == 4
+
+
 def test_a_wrong_secret_is_invalid_client() -> None:
     with _up() as (facts, _):
         answer = httpx.post(
@@ -194,6 +210,8 @@ def test_inspect_decodes_and_explains_offline(tmp_path: Path) -> None:
         (["up", "--token-lifetme", "3"], "No such option"),
         (["up", "--token-lifetime", "0"], "Invalid value for '--token-lifetime'"),
         (["up", "--device", "a/b"], "a/b"),
+        (["up", "--validation", "guess"], "Invalid value for '--validation'"),
+        (["up", "--token-format", "opaque"], "validation='introspection'"),
         (["inspect", "not-a-token"], "no JWT"),
         (["inspect", "-"], "no JWT"),
         (["dmo"], "No such command"),

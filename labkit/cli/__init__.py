@@ -6,7 +6,7 @@ A failure that labkit understands is one or two sentences on standard error and 
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -68,6 +68,14 @@ def up(
     device: Annotated[
         list[str] | None, typer.Option(metavar="ID", help="A device to register; repeat for more.")
     ] = None,
+    validation: Annotated[
+        Literal["jwt", "introspection", "both"],
+        typer.Option(help="How the broker judges a token: by itself, by asking, or both."),
+    ] = "jwt",
+    token_format: Annotated[
+        Literal["jwt", "opaque"],
+        typer.Option(help="What access tokens are; opaque ones need --validation introspection."),
+    ] = "jwt",  # noqa: S107  # a format, not a token
 ) -> None:
     """Start the authorization server and the broker, and serve until Ctrl-C."""
     from labkit.cli.serving import serve
@@ -78,6 +86,8 @@ def up(
         auth_port=auth_port,
         mqtt_port=mqtt_port,
         devices=device or [],
+        validation=validation,
+        token_format=token_format,
     )
 
 

@@ -16,15 +16,15 @@ __all__ = ["facts", "serve"]
 _AT_LEAST = ("thermostat-1", "thermostat-2")
 
 
-def serve(*, as_json: bool, token_lifetime: int, auth_port: int, mqtt_port: int, devices: list[str]) -> None:
-    """Start, say what runs where, and serve until a signal comes."""
+def serve(*, as_json: bool, devices: list[str], **options: Any) -> None:
+    """Start, say what runs where, and serve until a signal comes.  ``options`` are those of :class:`Lab`."""
     ended = threading.Event()
     for name in ("SIGINT", "SIGTERM", "SIGBREAK"):  # the last one is Windows' Ctrl-Break
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), lambda *_: ended.set())
     names = list(dict.fromkeys(devices))
     names += [name for name in _AT_LEAST if name not in names][: max(0, 2 - len(names))]
-    with Lab(auth_port=auth_port, mqtt_port=mqtt_port, token_lifetime=token_lifetime) as lab:
+    with Lab(**options) as lab:
         registered = [lab.register(name) for name in names]
         if as_json:
             typer.echo(json.dumps(facts(lab, registered)))
