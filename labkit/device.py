@@ -685,10 +685,10 @@ class Device(Connection):
         """The broker has closed the connection: the token expired, or it has reasons of its own."""
         if self.connected:
             return  # a swap came first
-        if self.clock.now() - self._connected_at >= _LASTED:
+        if self.clock.now() - self._connected_at < _LASTED:
+            self.tokens.discard()  # let in and thrown out: the same token would fare no better
+        elif not self._trouble:  # or a fleet whose tokens expire in an outage would start over, all together
             self._failures = 0
-        else:  # let in and thrown out: the same token would fare no better
-            self.tokens.discard()
         self._back_off(ConnectionFailed("the broker closed the connection"))
 
     def _back_off(self, error: TokenRequestFailed | ConnectionFailed) -> None:
