@@ -5,6 +5,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from support_secrets import (  # noqa: F401  # its hooks are hooks of this file, too
+    pytest_configure,
+    pytest_runtest_makereport,
+    pytest_sessionfinish,
+)
 
 from labkit.clock import Clock
 

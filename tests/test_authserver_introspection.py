@@ -23,6 +23,7 @@ def token(party: Party) -> str:
     return str(party.token(party.device()).json()["access_token"])
 
 
+@pytest.mark.tells_a_secret("puts a token into a URL, and httpx logs URLs")
 @pytest.mark.conformance("AS-35")
 def test_only_an_authenticated_caller_hears_anything(party: Party, token: str) -> None:
     url = party.server.introspection_endpoint

@@ -56,6 +56,7 @@ def test_plain_http_is_served_on_loopback_only(party: Party, host: str) -> None:
     assert party.server.issuer.startswith("http://127.0.0.1:")
 
 
+@pytest.mark.tells_a_secret("puts them into a URL, and httpx logs URLs")
 @pytest.mark.conformance("AS-06", "AS-29")
 def test_nothing_is_taken_from_the_url(party: Party) -> None:
     device = party.device()
