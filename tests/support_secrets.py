@@ -10,7 +10,9 @@ import base64
 import functools
 import logging
 import re
+import sys
 import threading
+import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -79,20 +81,23 @@ class Watch:
             None,
         )
 
-    def hear_log(self, record: logging.LogRecord) -> None:
+    def hear_log(self, name: str, level: int, message: object, args: Any, exc_info: Any) -> None:
         """A log line, as it would be written."""
         if getattr(self._reading, "now", False):  # a repr that logs
             return
         self._reading.now = True
         try:
-            text = record.getMessage()
-            if record.exc_info and record.exc_info[0] is not None:
-                text += "\n" + logging.Formatter().formatException(record.exc_info)
+            text = str(message)
+            if args:
+                text %= args[0] if len(args) == 1 and isinstance(args[0], dict) and args[0] else args
+            if exc_info:
+                told = exc_info if isinstance(exc_info, BaseException) else sys.exc_info()[1]
+                text += "".join(traceback.format_exception(told)) if told is not None else ""
         except Exception:  # a line that cannot be formatted shows nothing
             return
         finally:
             self._reading.now = False
-        self.hear(f"the log {record.name} ({record.levelname})", text)
+        self.hear(f"the log {name} ({logging.getLevelName(level)})", text)
 
 
 def _has_alg(header: str) -> bool:
@@ -118,18 +123,20 @@ def _after(owner: Any, name: str, learn: Callable[[Any], None], undo: list[Calla
 
 
 def _watch_logs(undo: list[Callable[[], None]]) -> None:
-    """Every logger makes every record, and only we see those that nobody has asked for."""
-    enabled, handle = logging.Logger.isEnabledFor, logging.Logger.handle
+    """Every logger says everything, and only we hear what nobody has asked for."""
+    enabled, log = logging.Logger.isEnabledFor, logging.Logger._log
 
-    def handle_all(self: logging.Logger, record: logging.LogRecord) -> None:
-        WATCH.hear_log(record)
-        if enabled(self, record.levelno):
-            handle(self, record)
+    def say(
+        self: logging.Logger, level: int, msg: object, args: Any, exc_info: Any = None, **more: Any
+    ) -> None:
+        WATCH.hear_log(self.name, level, msg, args, exc_info)
+        if enabled(self, level):
+            log(self, level, msg, args, exc_info, **more | {"stacklevel": more.get("stacklevel", 1) + 1})
 
     logging.Logger.isEnabledFor = lambda self, level: True  # type: ignore[method-assign]
-    logging.Logger.handle = handle_all  # type: ignore[method-assign]
+    logging.Logger._log = say  # type: ignore[method-assign]
     undo.append(lambda: setattr(logging.Logger, "isEnabledFor", enabled))
-    undo.append(lambda: setattr(logging.Logger, "handle", handle))
+    undo.append(lambda: setattr(logging.Logger, "_log", log))
 
 
 def pytest_configure(config: pytest.Config) -> None:
