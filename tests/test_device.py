@@ -946,6 +946,21 @@ def test_a_connection_that_lasted_starts_the_back_off_afresh(
     assert {packet.password for packet in broker.of("CONNECT")} == {"opaque-1"}
 
 
+@pytest.mark.conformance("CL-10")
+def test_a_token_that_expires_in_an_outage_does_not_start_the_back_off_afresh(
+    device: Device, authserver: FakeAuthServer, broker: FakeBroker, clock: Clock, record: Record
+) -> None:
+    """Or a whole fleet would come back within the second in which its tokens, issued together, expire."""
+    device.connect()
+    for _ in range(20):
+        authserver.will_answer(503)
+    clock.advance(seconds=278)  # refresh at 270, and 1, 2 and 4 s later
+    assert device.connected
+    _lose(broker, record)
+    seconds = [event["seconds"] for event in record.events("backing-off")]
+    assert seconds == [1, 2, 4, 8, 16]
+
+
 def test_a_connection_closed_at_expiry_comes_back_with_a_fresh_token(
     device: Device, authserver: FakeAuthServer, broker: FakeBroker, clock: Clock, record: Record
 ) -> None:
