@@ -250,13 +250,13 @@ class Lab(Addresses):
         self._devices[client_id] = device
         return device
 
-    def revoke(self, client_id: str) -> None:
-        """Take back every token of a device: its refresh tokens die, its live connection ends at once."""
-        self.authserver.revoke_client(client_id)
-
     def rotate_keys(self) -> float:
         """Have the next key sign tokens, and return the Unix time from which on: nearly always now."""
         return self.authserver.rotate_keys()
+
+    def revoke(self, client_id: str) -> None:
+        """Take back every token of a device: its refresh tokens die, its live connection ends at once."""
+        self.authserver.revoke_client(client_id)
 
     def _credentials_of(self, client_id: str) -> Credentials:
         credentials = self._credentials.get(client_id)

@@ -72,7 +72,7 @@ class AuthServer(Service):
             raise ServiceFailed(f"cannot sign with {algorithm!r}: choose one of {', '.join(ALGORITHMS)}")
         if token_format not in TOKEN_FORMATS:
             raise ServiceFailed(
-                f"there is no token format {token_format!r}: choose {' or '.join(TOKEN_FORMATS)}"
+                f"no such token format: {token_format!r}; choose {' or '.join(TOKEN_FORMATS)}"
             )
         self.audience = audience
         self._host = host
@@ -233,10 +233,9 @@ class AuthServer(Service):
         return self._state.revoke_client(client_id)
 
     def rotate_keys(self) -> float:
-        """Sign with the next key, and return the Unix time from which on.
+        """Sign with the next key, and return the Unix time from which on: nearly always now.
 
-        Nearly always that is now: the keys that come next have been published long before.  If the next one
-        has not, the change waits until every relying party can know it, and asking again changes nothing.
+        Only if that key was published a moment ago, the change waits until every relying party can know it.
         """
         return self._state.rotate_keys()
 
@@ -267,12 +266,12 @@ class AuthServer(Service):
         self._port = sock.getsockname()[1]
         issuer = Endpoint(scheme="http", host=self._host, port=self._port).url
         self._state.tokens.issuer = issuer
+        self._state.keys.serve()
         self._assertions.audiences = (issuer, self.token_endpoint)
         self._core.verification_uri = issuer + VERIFICATION_PATH
         app = build_app(self._core, self._describe, issuer)
         self._listener = HttpListener(self.faults.over(app), self._state.now, self.faults.wake)
         await self._listener.open(sock)
-        self._state.keys.serve()
 
     async def _close(self) -> None:
         self._state.keys.pause()

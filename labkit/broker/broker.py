@@ -162,6 +162,9 @@ class Broker(Service):
             sock.close()
             raise
         self._inner, self._gate_keeper = inner, gate
+        # A full collection walks every object of the process and stops the loop for some 100 ms.  What is
+        # there before the first client stays out of it; the collector itself stays on.
+        gc.freeze()
         if self._recheck_every is not None:
             self._rechecks = Rechecks(
                 live=gate.live,
@@ -170,9 +173,6 @@ class Broker(Service):
                 record=self._record,
                 every=self._recheck_every,
             )
-        # A full collection walks every object of the process and stops the loop for some 100 ms.  What is
-        # there before the first client stays out of it; the collector itself stays on.
-        gc.freeze()
 
     async def _close(self) -> None:
         server, gate, inner = self._server, self._gate_keeper, self._inner
