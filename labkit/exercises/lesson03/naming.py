@@ -1,14 +1,9 @@
 """Name the check that stops a forgery."""
 
-import base64
-import hmac
-import json
 from typing import Any
 
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-
 from labkit.exercises import Result, Wrong, cannot_tell, exercise, not_yet, right
-from labkit.exercises.lesson03.forging import CLIENT, good_claims, key, sign, validator
+from labkit.exercises.lesson03.forging import CLIENT, good_claims, shared_secret, sign, validator
 from labkit.tokens import CHECKS
 
 __all__ = ["stops"]
@@ -20,21 +15,14 @@ STOPS = {1: "client binding", 2: "alg", 3: "key", 4: "signature", 5: "exp", 6: "
 def _tokens(lab: Any) -> dict[int, str]:
     """The six tokens of the question, made anew."""
     claims = good_claims(lab)
-    der = key("demo").public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    header = {"alg": "HS256", "typ": "at+jwt", "kid": "demo"}
-    signed = ".".join(_encode(json.dumps(part).encode()) for part in (header, claims))
     return {
         1: sign(claims | {"client_id": "thermostat-2", "sub": "thermostat-2"}),
-        2: f"{signed}.{_encode(hmac.digest(der, signed.encode(), 'sha256'))}",
+        2: shared_secret(claims),
         3: sign(claims, "thief", jku="https://thief.example/keys"),
         4: sign(claims)[:-2],
-        5: sign(claims | {"iat": claims["iat"] - 400, "exp": claims["exp"] - 400}),
+        5: sign(claims | {"iat": claims["iat"] - 400, "exp": claims["iat"] - 100}),
         6: sign({name: value for name, value in claims.items() if name != "scope"}),
     }
-
-
-def _encode(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 @exercise(

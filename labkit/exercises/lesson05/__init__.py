@@ -2,10 +2,11 @@
 
 from labkit.exercises import Choice, Lesson, Question, Quiz, ____
 from labkit.exercises.lesson05.binding import impostors, may_connect
+from labkit.exercises.lesson05.carried import connect
 from labkit.exercises.lesson05.schemes import schemes
 from labkit.exercises.lesson05.watching import suspects
 
-__all__ = ["____", "ex"]
+__all__ = ["____", "connect", "ex"]
 
 quiz = Quiz(
     Question(
