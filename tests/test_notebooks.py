@@ -36,7 +36,8 @@ def prose(notebook: NotebookNode) -> str:
 
 
 def text_of(output: NotebookNode) -> str:
-    texts = [output.get("text"), output.get("evalue"), *output.get("data", {}).values()]
+    shown = dict(output.get("data", {}))
+    texts = [output.get("text"), output.get("evalue"), shown.pop("text/plain", None), *shown.values()]
     return "\n".join(text for text in texts if isinstance(text, str))
 
 

@@ -26,7 +26,8 @@ from labkit.exercises.lesson import Lesson, lessons, status
 from labkit.exercises.outcome import Outcome, Result, cannot_tell, not_yet, right
 from labkit.exercises.progress import progress
 from labkit.exercises.quiz import Choice, Question, Quiz
-from labkit.exercises.task import AnswerFailed, Exercise, Wrong, exercise, try_answer
+from labkit.exercises.task import Exercise, Wrong, exercise
+from labkit.exercises.trying import AnswerFailed, try_answer
 
 __all__ = [
     "AnswerFailed",
