@@ -1,0 +1,96 @@
+"""Which bytes of a packet must not be shown: tokens beyond their first letters, and passwords.
+
+An access token may stand anywhere: in the user name, the password, the authentication data, a user property,
+a payload.  What is hidden is told in spans of bytes, so that text, hex and picture hide the same.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Final, TypeAlias
+
+from labkit.wire.packets import PacketType
+
+__all__ = ["SECRET", "TOKEN_HEAD", "Span", "hidden_bytes"]
+
+#: From a byte to another (not included).
+Span: TypeAlias = tuple[int, int]
+
+#: The fields that log in.
+SECRET: Final = ("user name", "password", "authentication data")
+TOKEN_HEAD: Final = 8  # characters of a token that are shown: they come from its header and are no secret
+_HEAD: Final = 2  # and of what may be a secret of any other kind
+_SHORTEST_TOKEN: Final = 22  # RFC 6749 §10.10: at least 128 bits, which is 22 characters of base64url
+_LONGEST_NAME: Final = 40  # in a broken packet, a longer run of such characters may be a piece of a token
+
+_JWT: Final = re.compile(rb"eyJ[\w-]{4,}(?:\.[\w-]*){0,4}")
+_BEARER: Final = re.compile(rb"\x01auth=Bearer ([^\x01]*)", re.IGNORECASE)  # RFC 7628 §3.1
+_RUN: Final = re.compile(rb"[\w.-]{%d,}" % _LONGEST_NAME)
+_CONTROL: Final = re.compile(rb"[\0-\x1f]")
+
+#: Packets that log in.  What is left of a broken one may hold a password under any name.
+_LOGIN: Final = (PacketType.CONNECT, PacketType.CONNACK, PacketType.AUTH)
+#: Fields that a damaged flag makes of a user name and a password.
+_MISTAKEN: Final = ("will topic", "will message", "will payload")
+_LONGEST_NUMBER: Final = 4  # bytes; a field that is no longer is not worth hiding
+
+
+def hidden_bytes(data: bytes, parts: Sequence[tuple[str, int, int]], culprit: int | None) -> tuple[Span, ...]:
+    """The spans of ``data`` that must not be shown, in order.
+
+    Args:
+        data: the packet.
+        parts: its fields: name, start, end.
+        culprit: which of them breaks a rule.  Then they may be others than they are called.
+    """
+    spans = []
+    for index, (name, start, end) in enumerate(parts):
+        raw = data[start:end]
+        found = [*_in_field(name, raw)]
+        if culprit is not None and len(raw) > _LONGEST_NUMBER and data[0] >> 4 in _LOGIN:
+            found += _in_wreck(name, raw, index < culprit)
+        spans += [(start + first, start + last) for first, last in found]
+    if culprit is not None:
+        spans += [(found.start() + TOKEN_HEAD, found.end()) for found in _RUN.finditer(data)]
+    return tuple(_merged(spans))
+
+
+def _in_field(name: str, raw: bytes) -> Iterator[Span]:
+    if name == "password" or (name == "user name" and (len(raw) >= _SHORTEST_TOKEN or _JWT.match(raw))):
+        yield _after_head(raw)
+    elif name == "authentication data":
+        bearer = _BEARER.search(raw)
+        if bearer is None:
+            yield _after_head(raw)
+        else:  # an OAUTHBEARER message: what stands around the token is no secret
+            start, end = bearer.span(1)
+            yield start + _after_head(bearer[1])[0], end
+    else:
+        for found in _JWT.finditer(raw):
+            yield found.start() + TOKEN_HEAD, found.end()
+
+
+def _in_wreck(name: str, raw: bytes, sound: bool) -> Iterator[Span]:
+    """What else to hide in a login that breaks a rule; ``sound`` is a field before the one that does."""
+    if not sound or name in _MISTAKEN:
+        yield _HEAD, len(raw)
+    elif (control := _CONTROL.search(raw)) is not None:  # the length of the field behind, swallowed
+        yield control.start(), len(raw)
+
+
+def _after_head(raw: bytes) -> Span:
+    return (TOKEN_HEAD if _JWT.fullmatch(raw) else _HEAD), len(raw)
+
+
+def _merged(spans: list[Span]) -> Iterator[Span]:
+    last: Span | None = None
+    for start, end in sorted(spans):
+        if start >= end:
+            continue
+        if last is not None and start <= last[1]:
+            last = last[0], max(last[1], end)
+        else:
+            if last is not None:
+                yield last
+            last = start, end
+    if last is not None:
+        yield last
