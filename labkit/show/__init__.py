@@ -5,9 +5,10 @@ notebook shows.  The same call gives the same text on every run: times are relat
 are masked.  Nothing here checks anything: that is what :mod:`labkit.tokens` is for.
 """
 
-from labkit.show.checks import decision
+from labkit.show.answer import answer
+from labkit.show.decision import decision
 from labkit.show.story import events, packet
 from labkit.show.text import Shown
-from labkit.show.token import answer, token
+from labkit.show.token import token
 
 __all__ = ["Shown", "answer", "decision", "events", "packet", "token"]
