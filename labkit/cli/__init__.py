@@ -138,6 +138,14 @@ def wheelhouse(
     raise typer.Exit(collect(folder, targets(platform or [], python or [])))
 
 
+@app.command()
+def pages(folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to put the pages.")]) -> None:
+    """Write the lessons with their outputs as HTML, to be read without a network."""
+    from labkit.cli.rendering import render
+
+    raise typer.Exit(render(folder))
+
+
 def main() -> None:
     """Entry point of the ``labkit`` command."""
     for stream in (sys.stdout, sys.stderr):
