@@ -2,7 +2,7 @@
 
 Every picture is a complete plain text first: it is what a test compares, a screen reader reads and a saved
 notebook shows.  The same call gives the same text on every run: times are relative, ports and random values
-are masked.  Nothing here checks anything: that is what :mod:`labkit.tokens` is for.
+are masked.  Nothing here judges by rules of its own: that is what :mod:`labkit.tokens` is for.
 """
 
 from labkit.show.answer import answer

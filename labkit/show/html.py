@@ -61,7 +61,8 @@ def whole(text: object) -> Markup:
 
 def breakable(text: object) -> Markup:
     """Text that may go on in the next line at any character, so that a long one widens nothing."""
-    return Markup('<span style="overflow-wrap:anywhere">{}</span>').format(text)
+    # ``overflow-wrap:anywhere`` would break more kindly, but Jupyter takes it out.
+    return Markup('<span style="word-break:break-all">{}</span>').format(text)
 
 
 def box(text: object, tint: str) -> Markup:

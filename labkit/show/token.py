@@ -125,7 +125,7 @@ def _rows(part: str, entries: Iterable[Entry]) -> list[tuple[object, ...]]:
     return [
         (
             _label(part) if number == 0 else "",
-            html.breakable(html.mono(entry.name)),
+            (html.whole if len(entry.name) <= _LONGEST_NAME else html.breakable)(html.mono(entry.name)),
             Markup("<br>").join(html.breakable(html.mono(value)) for value in entry.values),
             html.whole(entry.meaning),
             html.whole(entry.checks),
