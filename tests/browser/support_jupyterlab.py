@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -18,7 +19,7 @@ import psutil
 from playwright.sync_api import Browser, Page
 from support_chromium import Fence
 
-__all__ = ["NOTEBOOKS", "LessonPage", "Served", "labkit_open", "opened"]
+__all__ = ["NOTEBOOKS", "WIDTH", "LessonPage", "Served", "copied", "labkit_open", "opened"]
 
 HERE = Path(__file__).parent
 NOTEBOOKS = HERE.parent.parent / "notebooks"
@@ -44,6 +45,11 @@ class Served:
 
     def url(self, name: str) -> str:
         return f"{self.base}/lab/tree/{name}?reset&token={self.token}"
+
+
+def copied(folder: Path) -> Path:
+    """The lessons as in a fresh clone: copied, and signed by nobody."""
+    return shutil.copytree(NOTEBOOKS, folder, ignore=shutil.ignore_patterns("*.py", ".*", "__pycache__"))
 
 
 @contextmanager
@@ -132,7 +138,11 @@ class LessonPage:
         )
         self.page.evaluate(
             "async () => { const panel = jupyterapp.shell.currentWidget; await panel.revealed;"
-            " await panel.context.ready; await panel.sessionContext.ready }"
+            " await panel.context.ready; await panel.sessionContext.ready;"
+            " await panel.sessionContext.session.kernel.info }"
+        )
+        self.page.wait_for_function(
+            "() => jupyterapp.shell.currentWidget.sessionContext.session.kernel.status === 'idle'"
         )
         self.settle()
 

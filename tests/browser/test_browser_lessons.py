@@ -3,13 +3,12 @@
 The pictures of both, in both themes, are kept: see ``artefacts``.
 """
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser
-from support_jupyterlab import NOTEBOOKS, Served, labkit_open, opened
+from support_jupyterlab import NOTEBOOKS, Served, copied, labkit_open, opened
 
 LESSONS = sorted(NOTEBOOKS.glob("[0-9][0-9]-*.ipynb"))
 THEMES = ("light", "dark")
@@ -19,8 +18,7 @@ THEMES = ("light", "dark")
 def jupyterlab(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """``labkit open`` on copies that nobody has signed, as a clone of the repository is."""
     place = tmp_path_factory.mktemp("jupyterlab")
-    shutil.copytree(NOTEBOOKS, place / "lessons", ignore=shutil.ignore_patterns("*.py", ".*", "__pycache__"))
-    with labkit_open(place / "lessons", place / "home", whole_page=True) as served:
+    with labkit_open(copied(place / "lessons"), place / "home", whole_page=True) as served:
         yield served
 
 
