@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support_show import survives
 from support_tokens import CLIENT, ISSUER, MISSING, NOW, validator
@@ -13,7 +13,6 @@ from labkit import Lab, show
 from labkit.errors import InvalidToken
 from labkit.tokens import CHECKS, Explanation, IntrospectionClient, Outcome
 
-ENVELOPE = "length text segments base64url header crit b64"
 MARKUP = [
     "<script>alert(1)</script>",
     "</td></table>",
@@ -236,8 +235,10 @@ def _damaged(client_id: str, claims: dict[str, Any]) -> Explanation:
 CHANGED = st.sampled_from(["iss", "sub", "aud", "client_id", "jti", "exp", "iat", "nbf", "scope", "cnf"])
 CHANGES = st.dictionaries(CHANGED, NAMES | st.integers() | st.floats(), max_size=2)
 EXPLANATIONS = st.builds(_damaged, NAMES, CHANGES)
+relaxed = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 
 
+@relaxed
 @given(st.lists(THINGS | EXPLANATIONS, max_size=3), st.dictionaries(NAMES, THINGS | EXPLANATIONS, max_size=3))
 def test_whatever_is_given_is_shown_escaped(things: list[object], named: dict[str, object]) -> None:
     told = "\n".join(lines(*things, named))
@@ -246,6 +247,7 @@ def test_whatever_is_given_is_shown_escaped(things: list[object], named: dict[st
     assert "eyJabcdefg.eyJh" not in told
 
 
+@relaxed
 @given(EXPLANATIONS)
 def test_one_decision_says_what_the_explanation_says(explanation: Explanation) -> None:
     told = lines(explanation)

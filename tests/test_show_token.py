@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support_show import survives
 from support_tokens import CLIENT, ISSUER, MISSING, b64, jwks, private_key, public_jwk, sign, validator
@@ -33,6 +33,7 @@ MARKUP = [
     "]]>",
 ]
 NAMES = st.text() | st.sampled_from([*MARKUP, "scope", "iat", "exp", "kid", "jti", "alg", ""])
+relaxed = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 OBJECTS = st.dictionaries(NAMES, MADE_UP | st.sampled_from(MARKUP), max_size=6)
 
 
@@ -232,16 +233,19 @@ def test_what_is_no_token_is_said_so(thing: object, says: str) -> None:
     assert says in "\n".join(lines(thing))
 
 
+@relaxed
 @given(st.text() | st.binary() | st.integers() | st.lists(st.text()), MADE_UP)
 def test_showing_never_raises(thing: object, keys: object) -> None:
     assert lines(thing, keys)
 
 
+@relaxed
 @given(st.lists(st.text(alphabet="eyJhbGciOi._-019=", max_size=30), min_size=3, max_size=3))
 def test_what_looks_like_a_token_never_raises(parts: list[str]) -> None:
     assert lines(".".join(parts), jwks())
 
 
+@relaxed
 @given(OBJECTS, OBJECTS, st.binary(max_size=3), MADE_UP)
 def test_whatever_a_token_holds_is_escaped(header: Any, claims: Any, signature: bytes, keys: object) -> None:
     token = f"{unsigned(claims, header)}{b64(signature)}"
@@ -250,6 +254,7 @@ def test_whatever_a_token_holds_is_escaped(header: Any, claims: Any, signature: 
     assert all("\r" not in line and "\x1b" not in line for line in told)
 
 
+@relaxed
 @given(OBJECTS, st.binary(max_size=80))
 def test_the_verdict_is_that_of_the_validator(claims: Any, damage: bytes) -> None:
     """It fits exactly when the broker's own check of the signature passes."""
