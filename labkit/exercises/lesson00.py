@@ -11,6 +11,7 @@ from labkit.exercises import (
     Result,
     Wrong,
     ____,
+    brief,
     exercise,
     not_yet,
     right,
@@ -173,7 +174,7 @@ def borrow(answer: Any, lab: Any) -> Result:
     if type(answer) is not dict or set(answer) != set(names):
         return not_yet('give a dict with three entries: "token of", "client identifier", "return code".')
     owner, client_id, expected = (answer[name] for name in names)
-    if not isinstance(owner, str) or not isinstance(client_id, str) or type(expected) is not int:
+    if type(owner) is not str or type(client_id) is not str or type(expected) is not int:
         return not_yet("the first two are client ids in quotes, and the return code is a number.")
     if owner.startswith("eyJ"):
         return not_yet('"token of" names a device by its id, not the token itself.')
@@ -181,9 +182,13 @@ def borrow(answer: Any, lab: Any) -> Result:
         token = lab.token(owner)
     except Exception as error:
         if type(error).__name__ == "RegistrationRefused":
-            return not_yet(f"nobody has registered {owner!r}: take a device of the cells above.")
+            return not_yet(f"nobody has registered {brief(owner)}: take a device of the cells above.")
         raise
-    code = _knock(lab, client_id, token)
+    try:
+        connect = encode(Connect(client_id=client_id, username=client_id, password=token.encode()))
+    except ValueError:
+        return not_yet(f"{brief(client_id)} cannot travel in CONNECT: take the id of a device.")
+    code = _knock(lab, connect)
     if code == 0:
         return not_yet("it lets the device in: token and client identifier belong together.")
     if code == 2:
@@ -199,9 +204,8 @@ def borrow(answer: Any, lab: Any) -> Result:
     return not_yet(f"the broker answered {code}.")
 
 
-def _knock(lab: Any, client_id: str, token: str) -> int | None:
+def _knock(lab: Any, connect: bytes) -> int | None:
     """The return code that one CONNECT gets, or None when the broker just hangs up."""
-    connect = encode(Connect(client_id=client_id, username=client_id, password=token.encode()))
     with socket.create_connection((lab.mqtt.host, lab.mqtt.port), timeout=5) as line:
         line.sendall(connect)
         answer = line.makefile("rb").read(4)

@@ -4,7 +4,9 @@ from collections.abc import Callable
 from types import CoroutineType
 from typing import Any
 
-__all__ = ["AnswerFailed", "AnswerInterrupted", "describe", "name_of", "try_answer"]
+__all__ = ["AnswerFailed", "AnswerInterrupted", "brief", "describe", "name_of", "try_answer"]
+
+_PLAIN = (bool, bytes, float, int, str, type(None))
 
 
 class AnswerFailed(Exception):
@@ -40,6 +42,21 @@ def try_answer(answer: Callable[..., Any], *args: object, **named: object) -> An
 def name_of(kind: type) -> str:
     """The name of a class.  A metaclass may have a ``__name__`` of its own that raises or lies."""
     return str(type.__dict__["__name__"].__get__(kind))
+
+
+def brief(value: object, most: int = 40) -> str:
+    """A value in a few letters, for a text about a wrong answer: its repr, or only what kind of thing it is.
+
+    Only plain values are asked for their repr: any other may raise, recurse or fill the page.
+    """
+    if type(value) not in _PLAIN:
+        kind = name_of(type(value))
+        return f"{'an' if kind[:1] in 'aeiouAEIOU' else 'a'} {kind}"
+    try:
+        text = ascii(value[:most] if type(value) in (str, bytes) else value)  # type: ignore[index]
+    except ValueError:  # an int of more digits than Python is ready to write
+        return "a very long number"
+    return text if len(text) <= most else text[:most] + "…"
 
 
 def describe(error: BaseException | None) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from labkit.exercises import Result, Wrong, exercise, not_yet, right, try_answer
+from labkit.exercises import Result, Wrong, brief, exercise, not_yet, right, try_answer
 from labkit.wire import Connect, encode
 
 __all__ = ["token_of"]
@@ -98,7 +98,7 @@ def _trouble(found: Any, token: bytes, packet: bytes, way: str) -> str:
     if type(found) is int:
         return "that is where it starts, a number. Return the bytes of the token."
     if type(found) not in (bytes, bytearray):
-        return f"one client {way}. Your function returns {type(found).__name__}, not bytes."
+        return f"one client {way}. Your function returns {brief(found)}, not bytes."
     client_id, user_name, _ = _fields(packet)
     if found == token:
         return ""

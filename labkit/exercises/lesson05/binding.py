@@ -4,7 +4,17 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from labkit.exercises import AnswerFailed, Result, Wrong, cannot_tell, exercise, not_yet, right, try_answer
+from labkit.exercises import (
+    AnswerFailed,
+    Result,
+    Wrong,
+    brief,
+    cannot_tell,
+    exercise,
+    not_yet,
+    right,
+    try_answer,
+)
 from labkit.exercises.lesson05.knocking import knock
 
 __all__ = ["impostors", "may_connect"]
@@ -98,7 +108,7 @@ def may_connect(answer: Any, lab: Any) -> Result:
 
     own = try_answer(answer, dict(claims), OWNER)
     if type(own) is not bool:
-        return not_yet(f"it returns {type(own).__name__}: True or False is wanted.")
+        return not_yet(f"it returns {brief(own)}: True or False is wanted.")
     if not own:
         return not_yet(f"{OWNER} is refused with a token that was its own.")
     for client_id, message in OTHERS.items():
@@ -118,9 +128,12 @@ def may_connect(answer: Any, lab: Any) -> Result:
 
 def _lets_in(answer: Callable[..., Any], claims: Mapping[str, Any], client_id: str) -> bool:
     try:
-        return bool(try_answer(answer, dict(claims), client_id))
+        said = try_answer(answer, dict(claims), client_id)
     except AnswerFailed:
         return False  # a check that fails lets nobody in
+    if type(said) is not bool:
+        raise AnswerFailed from TypeError(f"for {client_id!a} it returned {brief(said)}")
+    return said
 
 
 VICTIM = "thermostat-1"
