@@ -182,7 +182,7 @@ def test_a_learner_who_solves_everything_gets_through_and_may_run_it_again(path:
 
 @EVERY
 def test_no_cell_fails_when_it_is_run_twice_or_when_sections_are_run_backwards(path: Path) -> None:
-    """One kernel: each cell twice in a row; then each section behind the set-up cell alone, last one first."""
+    """Each cell twice in a row; then each section behind the set-up cell alone, the last one first."""
     notebook = read(path)
     setup, *others = sections(notebook)
     assert len(others) >= 4
