@@ -141,14 +141,15 @@ async () => {
     }
   };
 
-  // A style that was taken out is missed where putting it back would change something.
+  // A style that was taken out is missed where putting it back would make a difference that can be seen.
   const misses = (element, property, style) => {
     if (element.style.getPropertyValue(property)) return false;
     const now = getComputedStyle(element).getPropertyValue(property);
     element.style.setProperty(property, style.getPropertyValue(property), style.getPropertyPriority(property));
-    const missed = getComputedStyle(element).getPropertyValue(property) !== now;
+    const meant = getComputedStyle(element).getPropertyValue(property);
     element.style.removeProperty(property);
-    return missed;
+    if (property !== "color") return meant !== now;
+    return ratio(...[meant, now].map((css) => painted(element, colour(css))[0])) > 1.5;
   };
 
   // The saved HTML against what the sanitizer has left of it: the same elements, each with the styles it had.

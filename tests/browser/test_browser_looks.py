@@ -7,7 +7,7 @@ import pytest
 from nbformat import v4
 from playwright.sync_api import Browser
 from refresh_notebooks import METADATA
-from support_jupyterlab import LessonPage, labkit_open, opened
+from support_jupyterlab import LessonPage, Served, labkit_open, opened
 
 from labkit.show import html
 
@@ -62,19 +62,21 @@ SHOWN: dict[str, tuple[str, str]] = {
 
 
 @pytest.fixture(scope="module")
-def lesson(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LessonPage]:
-    """All of ``SHOWN`` as saved outputs of one untrusted notebook, and a cell that fails when it is run."""
+def jupyterlab(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A notebook that nobody has signed: ``SHOWN`` as saved outputs, and a cell that fails when it runs."""
     place = tmp_path_factory.mktemp("looks")
-    cells = [
-        v4.new_code_cell(outputs=[v4.new_output("display_data", {"text/html": shown})]) for shown in SHOWN
-    ]
+    outputs = [v4.new_output("display_data", {"text/html": shown}) for shown in SHOWN]
+    cells = [v4.new_code_cell(outputs=[output]) for output in outputs]
     cells.append(v4.new_code_cell("{}['exp']"))
     (place / "lessons").mkdir()
     nbformat.write(v4.new_notebook(cells=cells, metadata=METADATA), place / "lessons" / "looks.ipynb")
-    with (
-        labkit_open(place / "lessons", place / "home", whole_page=True) as served,
-        opened(browser, served, served.url("looks.ipynb")) as page,
-    ):
+    with labkit_open(place / "lessons", place / "home", whole_page=True) as served:
+        yield served
+
+
+@pytest.fixture
+def lesson(browser: Browser, jupyterlab: Served) -> Iterator[LessonPage]:
+    with opened(browser, jupyterlab, jupyterlab.url("looks.ipynb")) as page:
         yield page
 
 
@@ -93,6 +95,16 @@ def test_what_is_wrong_with_a_page_is_seen(lesson: LessonPage, theme: str) -> No
 
 def test_what_leaves_the_machine_is_stopped_and_told(lesson: LessonPage) -> None:
     assert "request to https://picture.example/a.png" in lesson.complaints
+    lesson.page.evaluate("() => { new WebSocket('ws://line.example/') }")
+    lesson.settle()
+    assert "request to ws://line.example/" in lesson.complaints
+
+
+def test_an_error_in_the_page_is_told(lesson: LessonPage) -> None:
+    with lesson.page.expect_event("pageerror"):
+        lesson.page.evaluate("() => { setTimeout(() => { throw new Error('thrown') }) }")
+    lesson.page.evaluate("() => console.error('logged')")
+    assert {"console: thrown", "console: logged"} <= set(lesson.complaints)
 
 
 def test_a_cell_that_fails_is_told(lesson: LessonPage) -> None:
