@@ -193,7 +193,7 @@ def covers(parts: Dissection, data: bytes) -> None:
 
 @st.composite
 def damage(draw: st.DrawFn, packets: st.SearchStrategy[bytes]) -> bytes:
-    """A packet with some bytes flipped, put in, taken out or cut off; half of them with a length that fits."""
+    """A packet with bytes flipped, put in, taken out or cut off; half of them get a length that fits."""
     raw = bytearray(draw(packets))
     for _ in range(draw(st.integers(1, 3))):
         at = draw(st.integers(0, max(0, len(raw) - 1)))
@@ -229,10 +229,6 @@ def one(value: Any) -> bytes:
 
 
 def varying(value: int) -> bytes:
-    return frame(0, bytes(value))[1:-value] if 0 < value < 1000 else _varying(value)
-
-
-def _varying(value: int) -> bytes:
     digits = bytearray()
     while value > 0x7F:
         digits.append(value & 0x7F | 0x80)
