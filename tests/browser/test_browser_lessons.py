@@ -37,6 +37,7 @@ def test_a_lesson_is_complete_and_readable_as_cloned_and_as_run(
                 lesson.theme(theme)
                 lesson.picture(artefacts / f"{path.name[:2]}-{state}-{theme}.png")
                 faults += [f"{state}, {theme}, {fault}" for fault in lesson.faults()]
-        assert lesson.trusted
+        if not lesson.trusted:
+            faults.append("trusted: JupyterLab does not trust every cell after all have run")
         faults += lesson.complaints
     assert not faults, "\n".join(faults)
