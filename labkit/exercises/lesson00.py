@@ -22,6 +22,7 @@ from labkit.wire import Connack, Connect, encode, parse
 __all__ = ["____", "ex"]
 
 LISTENER = "check-listener"
+PATIENCE = 2.0  # seconds for a message that was published just now
 
 
 def _published(register: str, device: str, topic: str) -> str:
@@ -103,7 +104,7 @@ def first_message(answer: Any, lab: Any) -> Result:
                 f"allows devices/{name}/ and what is below."
             )
         try:
-            message = listener.receive(timeout=2)
+            message = listener.receive(timeout=PATIENCE)
         except TimeoutError:
             return not_yet(f"{devices[0]} connected, and published nothing.")
     return right(f"{devices[0]} published to {message.topic}, and the broker passed it on.")
