@@ -250,10 +250,12 @@ class AuthServer(Service):
         self._core.verification_uri = issuer + VERIFICATION_PATH
         self._listener = HttpListener(build_app(self._core, self._describe, issuer), self._state.now)
         await self._listener.open(sock)
+        self._state.note("server.started")
 
     async def _close(self) -> None:
         if self._listener is not None:
             await self._listener.close()
+            self._state.note("server.stopped")
 
     def _describe(self) -> dict[str, Any]:
         return metadata(

@@ -9,7 +9,7 @@ from labkit.wire import dissect
 __all__ = ["events", "packet"]
 
 #: Facts that differ from run to run and teach nothing; so do all that were measured in fractions.
-_LEFT_OUT = ("peer", "at", "number", "port")
+_LEFT_OUT = ("peer", "at", "number", "port", "iat", "path")
 #: Facts that are moments, and facts that are spans of time in seconds.
 _MOMENTS = ("expires_at", "issued_at", "not_before")
 _SPANS = ("expires_in", "lifetime", "retry_after")
