@@ -111,9 +111,9 @@ def test_the_folder_is_complete_for_every_system_and_installs_on_this_one(
     assert (installed / "deep-1.0.dist-info").is_dir()
     said = capsys.readouterr().out
     assert "console-1.0-cp312-cp312-win_amd64.whl" in said
-    assert "--no-index --find-links . labkit" in said
+    assert '--no-index --find-links "FOLDER" labkit' in said
     told = (folder / "INSTALL.txt").read_text(encoding="utf-8")
-    assert told.count("--no-index --find-links . labkit") == 2
+    assert told.count('--no-index --find-links "FOLDER" labkit') == 2
     assert "Scripts\\python" in told
 
 

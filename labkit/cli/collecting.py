@@ -165,27 +165,31 @@ _INSTALL = """\
 labkit, without a network
 =========================
 
-Python 3.11, 3.12 or 3.13 has to be there already.  Open a terminal in this folder, then:
+Python 3.11, 3.12 or 3.13 has to be there already.  Open a terminal: it opens in your home folder.  In the
+second line write the place of this folder for FOLDER, for example D:\\wheels or /media/stick/wheels.
 
-Windows
-    py -m venv %USERPROFILE%\\labkit-env
-    %USERPROFILE%\\labkit-env\\Scripts\\python -m pip install --no-index --find-links . labkit
-    %USERPROFILE%\\labkit-env\\Scripts\\labkit doctor
+Windows (-3.11 or -3.13 will do as well)
 
-macOS and Linux
-    python3 -m venv ~/labkit-env
-    ~/labkit-env/bin/python -m pip install --no-index --find-links . labkit
-    ~/labkit-env/bin/labkit doctor
+    py -3.12 -m venv labkit-env
+    labkit-env\\Scripts\\python -m pip install --no-index --find-links "FOLDER" labkit
+    labkit-env\\Scripts\\labkit doctor
+    labkit-env\\Scripts\\labkit open
 
-When the doctor says "ready", open the lessons with the same command and "open" in place of "doctor".
-They are copied to a folder labkit-notebooks in the place where you are.
+macOS and Linux (on Debian and Ubuntu the first line needs the package python3-venv)
+
+    python3 -m venv labkit-env
+    labkit-env/bin/python -m pip install --no-index --find-links "FOLDER" labkit
+    labkit-env/bin/labkit doctor
+    labkit-env/bin/labkit open
+
+The lessons are copied to a folder labkit-notebooks in your home folder.
 """
 
 _AND_NOW = """\
-Copy the folder to USB sticks, or to a shared folder of your school.  In it, learners run:
+Copy the folder to USB sticks, or to a shared folder of your school.  Learners run, with its place for FOLDER:
 
-  python3 -m venv ~/labkit-env
-  ~/labkit-env/bin/python -m pip install --no-index --find-links . labkit
-  ~/labkit-env/bin/labkit doctor
+  python3 -m venv labkit-env
+  labkit-env/bin/python -m pip install --no-index --find-links "FOLDER" labkit
+  labkit-env/bin/labkit doctor
 
 INSTALL.txt in the folder says the same, for Windows as well."""
