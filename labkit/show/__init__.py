@@ -7,7 +7,8 @@ are masked.  Nothing here judges by rules of its own: that is what :mod:`labkit.
 
 from labkit.show.answer import answer
 from labkit.show.decision import decision
-from labkit.show.story import events, packet
+from labkit.show.packet import packet
+from labkit.show.story import events
 from labkit.show.text import Shown
 from labkit.show.token import token
 

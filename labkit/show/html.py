@@ -16,7 +16,20 @@ from urllib.parse import quote
 
 from markupsafe import Markup, escape
 
-__all__ = ["TINTS", "bold", "box", "breakable", "chip", "figure", "image", "mono", "table", "whole"]
+__all__ = [
+    "TINTS",
+    "block",
+    "bold",
+    "box",
+    "breakable",
+    "chip",
+    "figure",
+    "image",
+    "mono",
+    "table",
+    "tinted",
+    "whole",
+]
 
 #: Backgrounds by name; the text on them is ``INK``, at a contrast of at least 9:1 (WCAG 2.2 asks for 4.5:1).
 TINTS: Final = {
@@ -63,6 +76,17 @@ def breakable(text: object) -> Markup:
     """Text that may go on in the next line at any character, so that a long one widens nothing."""
     # ``overflow-wrap:anywhere`` would break more kindly, but Jupyter takes it out.
     return Markup('<span style="word-break:break-all">{}</span>').format(text)
+
+
+def tinted(text: object, tint: str, *, title: str = "") -> Markup:
+    """Text on a tinted ground, as wide as without it; what it means must stand elsewhere, as in ``title``."""
+    style = f"background-color:{TINTS[tint]};color:{INK}"
+    return Markup('<span style="{}" title="{}">{}</span>').format(style, title, text)
+
+
+def block(text: object) -> Markup:
+    """Lines in the font of code, with all their spaces."""
+    return Markup('<pre style="white-space:pre;margin:8px 0">{}</pre>').format(text)
 
 
 def box(text: object, tint: str) -> Markup:

@@ -1,12 +1,11 @@
-"""What happened, as text: events of a record, and a packet byte by byte."""
+"""What happened, as text: the events of a record."""
 
 from collections.abc import Iterable
 
 from labkit.record import Event
 from labkit.show.text import Shown, masked, seconds, table
-from labkit.wire import dissect
 
-__all__ = ["events", "packet"]
+__all__ = ["events"]
 
 #: Facts that differ from run to run and teach nothing; so do all that were measured in fractions.
 _LEFT_OUT = ("peer", "at", "number", "port", "iat", "path")
@@ -31,13 +30,6 @@ def events(record: Iterable[Event], *kinds: str, since: int = 0, source: str | N
         if event.number >= since and source in (None, event.source) and _wanted(event.kind, kinds)
     ]
     return Shown(table(rows, indent="") or "nothing happened")
-
-
-def packet(data: bytes) -> Shown:
-    """The bytes of an MQTT packet, each with its name and meaning; tokens and passwords are masked."""
-    if not isinstance(data, bytes | bytearray | memoryview):
-        return Shown(f"no bytes: a {type(data).__name__}")
-    return Shown(masked(str(dissect(bytes(data)))))
 
 
 def _wanted(kind: str, kinds: tuple[str, ...]) -> bool:

@@ -37,8 +37,8 @@ def _qos(value: int) -> str:
     return str(value) if value < 3 else "3, which does not exist"
 
 
-def _reserved(wanted: int) -> Callable[[int], str]:
-    return lambda value: f"{value:b}" if value == wanted else f"{value:b}, and it must be {wanted:b}"
+def _reserved(wanted: str) -> Callable[[int], str]:
+    return lambda value: wanted if value == int(wanted, 2) else f"must be {wanted}"
 
 
 def _retain_handling(value: int) -> str:
@@ -57,7 +57,7 @@ def _first_byte(byte: int, version: int) -> Sequence[_Row]:
     kind = byte >> 4
     if kind == PacketType.PUBLISH:
         return (top, (0x08, "duplicate", _yes), (0x06, "QoS", _qos), (0x01, "retain", _yes))
-    wanted = 0b0010 if kind in (PacketType.PUBREL, PacketType.SUBSCRIBE, PacketType.UNSUBSCRIBE) else 0
+    wanted = "0010" if kind in (PacketType.PUBREL, PacketType.SUBSCRIBE, PacketType.UNSUBSCRIBE) else "0000"
     return (top, (0x0F, "reserved", _reserved(wanted)))
 
 
@@ -70,24 +70,24 @@ def _connect_flags(byte: int, version: int) -> Sequence[_Row]:
         (0x18, "will QoS", _qos),
         (0x04, "will", _yes),
         (0x02, "clean start" if version == 5 else "clean session", _yes),
-        (0x01, "reserved", _reserved(0)),
+        (0x01, "reserved", _reserved("0")),
     )
 
 
 def _acknowledge_flags(byte: int, version: int) -> Sequence[_Row]:
     """Spec: MQTT 3.1.1 §3.2.2.1, MQTT 5 §3.2.2.1."""
-    return ((0xFE, "reserved", _reserved(0)), (0x01, "session present", _yes))
+    return ((0xFE, "reserved", _reserved("0000000")), (0x01, "session present", _yes))
 
 
 def _requested_qos(byte: int, version: int) -> Sequence[_Row]:
     """Spec: MQTT 3.1.1 §3.8.3.1."""
-    return ((0xFC, "reserved", _reserved(0)), (0x03, "QoS", _qos))
+    return ((0xFC, "reserved", _reserved("000000")), (0x03, "QoS", _qos))
 
 
 def _options(byte: int, version: int) -> Sequence[_Row]:
     """Spec: MQTT 5 §3.8.3.1."""
     return (
-        (0xC0, "reserved", _reserved(0)),
+        (0xC0, "reserved", _reserved("00")),
         (0x30, "retain handling", _retain_handling),
         (0x08, "retain as published", _yes),
         (0x04, "no local", _yes),

@@ -5,12 +5,12 @@ a payload.  What is hidden is told in spans of bytes, so that text, hex and pict
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, TypeAlias
 
 from labkit.wire.packets import PacketType
 
-__all__ = ["SECRET", "TOKEN_HEAD", "Span", "hidden_bytes"]
+__all__ = ["SECRET", "TOKEN_HEAD", "Span", "hidden_bytes", "merged", "tokens_in"]
 
 #: From a byte to another (not included).
 Span: TypeAlias = tuple[int, int]
@@ -34,6 +34,11 @@ _MISTAKEN: Final = ("will topic", "will message", "will payload")
 _LONGEST_NUMBER: Final = 4  # bytes; a field that is no longer is not worth hiding
 
 
+def tokens_in(raw: bytes) -> list[bytes]:
+    """The JWTs in ``raw``, or what looks like one: three parts, joined by dots."""
+    return [found[0] for found in _JWT.finditer(raw) if found[0].count(b".") == 2]
+
+
 def hidden_bytes(data: bytes, parts: Sequence[tuple[str, int, int]], culprit: int | None) -> tuple[Span, ...]:
     """The spans of ``data`` that must not be shown, in order.
 
@@ -51,7 +56,7 @@ def hidden_bytes(data: bytes, parts: Sequence[tuple[str, int, int]], culprit: in
         spans += [(start + first, start + last) for first, last in found]
     if culprit is not None:
         spans += [(found.start() + TOKEN_HEAD, found.end()) for found in _RUN.finditer(data)]
-    return tuple(_merged(spans))
+    return merged(spans)
 
 
 def _in_field(name: str, raw: bytes) -> Iterator[Span]:
@@ -81,16 +86,12 @@ def _after_head(raw: bytes) -> Span:
     return (TOKEN_HEAD if _JWT.fullmatch(raw) else _HEAD), len(raw)
 
 
-def _merged(spans: list[Span]) -> Iterator[Span]:
-    last: Span | None = None
-    for start, end in sorted(spans):
-        if start >= end:
-            continue
-        if last is not None and start <= last[1]:
-            last = last[0], max(last[1], end)
+def merged(spans: Iterable[Span]) -> tuple[Span, ...]:
+    """The same bytes, in spans that are in order and do not touch."""
+    apart: list[Span] = []
+    for start, end in sorted(span for span in spans if span[0] < span[1]):
+        if apart and start <= apart[-1][1]:
+            apart[-1] = apart[-1][0], max(apart[-1][1], end)
         else:
-            if last is not None:
-                yield last
-            last = start, end
-    if last is not None:
-        yield last
+            apart.append((start, end))
+    return tuple(apart)
