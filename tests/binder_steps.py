@@ -1,13 +1,15 @@
 """What Binder does with this repository, asked of repo2docker and done without Docker.
 
-    python tests/binder_steps.py                   print the Dockerfile that repo2docker makes of this clone
-    python tests/binder_steps.py --run PYTHON      do its steps on a fresh clone, in an environment of PYTHON
+    python tests/binder_steps.py          print the Dockerfile that repo2docker makes of this clone
+    python tests/binder_steps.py --run    do its steps on a fresh clone, in a fresh environment
 
-The second one needs the network and a minute, so .ci/run calls it and pytest does not.  It begins with the
-releases that repo2docker's image already has of what labkit needs, because that is what pip meets there.
+The second one needs the network and a minute, so .ci/run calls it and pytest does not.  It takes the Python
+that the image has, where this machine has it, and begins with the releases that the image already has of what
+labkit needs, because that is what pip meets there.
 """
 
 import argparse
+import contextlib
 import importlib.metadata
 import importlib.util
 import os
@@ -21,6 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FIRST = "notebooks/00-start-here.ipynb"
 #: A line of a conda lock file ends in NAME-VERSION-BUILD.conda, and a name may have dashes in it.
 _LOCKED = re.compile(r"/([^/]+)-([\d.]+(?:post\d+)?)-[^-/]+\.(?:conda|tar\.bz2)")
+_VERSION = "import sys; print('%d.%d' % sys.version_info[:2])"
 #: Exit status 1 with the names of the notebooks that Jupyter does not trust.
 _TRUSTED = """
 import sys, nbformat.sign
@@ -67,14 +70,28 @@ def canonical(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def run(python: str) -> None:
+def python_like(version: str) -> str:
+    """A Python of that version on this machine, or the one that runs this."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"), "versions")
+    for candidate in (f"python{version}", *map(str, sorted(pyenv.glob(f"{version}.*/bin/python")))):
+        with contextlib.suppress(OSError):
+            told = subprocess.run([candidate, "-c", _VERSION], capture_output=True, text=True)
+            if told.stdout.strip() == version:
+                return candidate
+    print(f"There is no Python {version} here: its place is taken by {sys.version.split()[0]}.")
+    return sys.executable
+
+
+def run() -> None:
     """Do the steps, then what a visitor does: find the outputs trusted, and run the first notebook."""
     text = dockerfile()
+    python = python_like(python_version(text))
     with tempfile.TemporaryDirectory() as folder:
         home, clone, image = (Path(folder) / name for name in ("home", "clone", "image"))
         home.mkdir()
         environment = os.environ | {"HOME": str(home), "KERNEL_PYTHON_PREFIX": str(image)}
         environment |= {"PATH": f"{image / 'bin'}{os.pathsep}{os.environ['PATH']}", "LABKIT_PROGRESS": "off"}
+        environment["PIP_QUIET"] = "1"
 
         def do(*command: str, cwd: Path = clone) -> None:
             print("$", *(word for word in command if "\n" not in word), flush=True)
@@ -99,9 +116,8 @@ def run(python: str) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="What Binder does with this repository.")
-    parser.add_argument("--run", metavar="PYTHON", help="do the steps, in an environment of this Python")
-    options = parser.parse_args()
-    if options.run:
-        run(options.run)
+    parser.add_argument("--run", action="store_true", help="do the steps")
+    if parser.parse_args().run:
+        run()
     else:
         sys.stdout.write(dockerfile())

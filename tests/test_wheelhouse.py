@@ -200,4 +200,5 @@ def test_an_unknown_name_gets_the_known_ones(platforms: list[str], pythons: list
 def test_outside_a_clone_the_way_to_one_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(collecting, "lesson_folder", lambda: (tmp_path, False))
     with pytest.raises(WheelhouseFailed, match="from a clone"):
-        collecting.build(tmp_path)
+        collect(tmp_path / "wheels", [LINUX])
+    assert not (tmp_path / "wheels").exists()

@@ -61,6 +61,7 @@ def collect(folder: Path, wanted: Sequence[Target]) -> int:
     Raises:
         WheelhouseFailed: no clone, no pip, no room, no network, or no wheel for a target.
     """
+    _clone()
     folder = folder.expanduser().resolve()
     _prepare(folder)
     typer.echo("labkit itself")
@@ -86,12 +87,16 @@ def collect(folder: Path, wanted: Sequence[Target]) -> int:
 
 def build(folder: Path) -> None:
     """Put a wheel of this clone, with its notebooks, into ``folder``, in place of an older one."""
+    for old in folder.glob("labkit-*.whl"):
+        old.unlink()
+    _pip("wheel", "--no-deps", "--wheel-dir", str(folder), str(_clone()))
+
+
+def _clone() -> Path:
     notebooks, in_clone = lesson_folder()
     if not in_clone:
         raise WheelhouseFailed("a wheelhouse is made from a clone of the repository: run this command there")
-    for old in folder.glob("labkit-*.whl"):
-        old.unlink()
-    _pip("wheel", "--no-deps", "--wheel-dir", str(folder), str(notebooks.parent))
+    return notebooks.parent
 
 
 def _prepare(folder: Path) -> None:
