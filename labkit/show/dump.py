@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from labkit.wire import Range
-from labkit.wire.secrecy import Span
+from labkit.wire.secrecy import Span, merged
 
-__all__ = ["Row", "letters", "rows"]
+__all__ = ["Row", "letters", "row_width", "rows"]
 
 _WIDTH: Final = 16
 _LONGEST: Final = 96  # bytes of one field
@@ -20,6 +20,16 @@ class Row:
     start: int
     pieces: Sequence[tuple[Range, bytes]] = ()
     remark: str = ""
+
+    @property
+    def width(self) -> int:
+        """Characters of the bytes in hex."""
+        return max(0, sum(3 * len(piece) for _, piece in self.pieces) - 1)
+
+
+def row_width(dump: Sequence[Row]) -> int:
+    """Characters of the longest row in hex."""
+    return max([row.width for row in dump], default=0)
 
 
 def rows(data: bytes, fields: Sequence[Range], hidden: Sequence[Span]) -> Iterator[Row]:
@@ -58,11 +68,7 @@ def _stretches(fields: Sequence[Range], hidden: Sequence[Span]) -> Iterator[tupl
     for field in fields:
         at, end = field.start, field.end
         gaps = [(max(a, at), min(b, end)) for a, b in hidden if a < end and b > at]
-        if end - at > _LONGEST:
-            gaps = [(a, b) for a, b in gaps if a < at + _LONGEST]
-            if not gaps or gaps[-1][1] < end:
-                gaps.append((max([at + _LONGEST, *(b for _, b in gaps)]), end))
-        for a, b in gaps:
+        for a, b in merged([*gaps, (at + _LONGEST, end)]):
             if at < a:
                 yield field, at, a, False
             yield field, a, b, True

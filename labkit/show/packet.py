@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from labkit.show import html
 from labkit.show.claims import plain
-from labkit.show.dump import Row, letters, rows
+from labkit.show.dump import Row, letters, row_width, rows
 from labkit.show.fields import Line, lines
 from labkit.show.text import Shown
 from labkit.show.token import PARTS
@@ -83,10 +83,11 @@ def _ports(raw: bytes) -> Iterator[Span]:
 
 def _text(title: str, fault: str, dump: Sequence[Row], table: Sequence[Line]) -> str:
     said = [title, *([fault] if fault else []), ""]
+    width = row_width(dump)
     for row in dump:
         codes = " ".join(piece.hex(" ") for _, piece in row.pieces)
         shown = "".join(letters(piece) for _, piece in row.pieces)
-        said.append(f"{row.start:>5}  {row.remark or f'{codes:<47}  {shown}'}".rstrip())
+        said.append(f"{row.start:>5}  {row.remark or f'{codes:<{width}}  {shown}'}".rstrip())
     cells = [_COLUMNS]
     for line in table:
         mark = "" if line.field is None or line.field.valid else "✗ "
@@ -133,16 +134,15 @@ def _html(
 
 
 def _dump(dump: Sequence[Row], tints: Mapping[Range, str]) -> Markup:
-    shown = []
+    shown, width = [], row_width(dump)
     for row in dump:
         codes = Markup(" ").join(
             html.tinted(piece.hex(" "), tints[field], title=field.name) for field, piece in row.pieces
         )
-        used = sum(3 * len(piece) for _, piece in row.pieces) - 1
         words = Markup("").join(
             html.tinted(letters(piece), tints[field], title=field.name) for field, piece in row.pieces
         )
-        line = Markup("{}{}  {}").format(codes, " " * (47 - used), words)
+        line = Markup("{}{}  {}").format(codes, " " * (width - row.width), words)
         shown.append(Markup("{}  {}").format(f"{row.start:>5}", row.remark or line))
     return html.block(Markup("\n").join(shown))
 

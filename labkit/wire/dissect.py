@@ -112,13 +112,13 @@ def dissect(packet: bytes, version: int | None = None, *, secrets: bool = False)
     level = protocol_level(data)
     version = (version or 4) if level is None else (5 if level == 5 else 4)
     cursor, broken = _read(data, version)
-    parts = cursor.parts
+    parts, unread = cursor.parts, len(cursor.parts)
     if cursor.failed is not None:
         parts.append((cursor.failed, cursor.at, len(data)))
     elif cursor.at < len(data):
         parts.append(("not read", cursor.at, len(data)))
     culprit = _culprit(cursor) if broken else None
-    hidden = () if secrets else hidden_bytes(data, parts, culprit)
+    hidden = () if secrets else hidden_bytes(data, parts, culprit, unread)
     ranges = [
         Range(
             name=name,

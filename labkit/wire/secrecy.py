@@ -39,20 +39,26 @@ def tokens_in(raw: bytes) -> list[bytes]:
     return [found[0] for found in _JWT.finditer(raw) if found[0].count(b".") == 2]
 
 
-def hidden_bytes(data: bytes, parts: Sequence[tuple[str, int, int]], culprit: int | None) -> tuple[Span, ...]:
+def hidden_bytes(
+    data: bytes, parts: Sequence[tuple[str, int, int]], culprit: int | None, unread: int
+) -> tuple[Span, ...]:
     """The spans of ``data`` that must not be shown, in order.
 
     Args:
         data: the packet.
         parts: its fields: name, start, end.
         culprit: which of them breaks a rule.  Then they may be others than they are called.
+        unread: from which of them on there are bytes that nobody could read.
     """
     spans = []
     for index, (name, start, end) in enumerate(parts):
         raw = data[start:end]
         found = [*_in_field(name, raw)]
-        if culprit is not None and len(raw) > _LONGEST_NUMBER and data[0] >> 4 in _LOGIN:
-            found += _in_wreck(name, raw, index < culprit)
+        if culprit is not None and len(raw) > _LONGEST_NUMBER:
+            if index >= unread or name == "surplus bytes":
+                found.append((_HEAD, len(raw)))
+            elif data[0] >> 4 in _LOGIN:
+                found += _in_wreck(name, raw, index < culprit)
         spans += [(start + first, start + last) for first, last in found]
     if culprit is not None:
         spans += [(found.start() + TOKEN_HEAD, found.end()) for found in _RUN.finditer(data)]
@@ -60,15 +66,14 @@ def hidden_bytes(data: bytes, parts: Sequence[tuple[str, int, int]], culprit: in
 
 
 def _in_field(name: str, raw: bytes) -> Iterator[Span]:
-    if name == "password" or (name == "user name" and (len(raw) >= _SHORTEST_TOKEN or _JWT.match(raw))):
+    if name in ("password", "fields of another version") or (
+        name == "user name" and (len(raw) >= _SHORTEST_TOKEN or _JWT.match(raw))
+    ):
         yield _after_head(raw)
     elif name == "authentication data":
-        bearer = _BEARER.search(raw)
-        if bearer is None:
-            yield _after_head(raw)
-        else:  # an OAUTHBEARER message: what stands around the token is no secret
-            start, end = bearer.span(1)
-            yield start + _after_head(bearer[1])[0], end
+        bearer = _BEARER.search(raw)  # what stands before the token in an OAUTHBEARER message is no secret
+        start = bearer.start(1) if bearer else 0
+        yield start + _after_head(bearer[1] if bearer else raw)[0], len(raw)
     else:
         for found in _JWT.finditer(raw):
             yield found.start() + TOKEN_HEAD, found.end()
