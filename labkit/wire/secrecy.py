@@ -20,7 +20,7 @@ SECRET: Final = ("user name", "password", "authentication data")
 TOKEN_HEAD: Final = 8  # characters of a token that are shown: they come from its header and are no secret
 _HEAD: Final = 2  # and of what may be a secret of any other kind
 _SHORTEST_TOKEN: Final = 22  # RFC 6749 §10.10: at least 128 bits, which is 22 characters of base64url
-_LONGEST_NAME: Final = 40  # in a broken packet, a longer run of such characters may be a piece of a token
+_LONGEST_NAME: Final = 64  # where there is a token, a longer run of letters may be a piece that was damaged
 
 _JWT: Final = re.compile(rb"eyJ[\w-]{4,}(?:\.[\w-]*){0,4}")
 _BEARER: Final = re.compile(rb"\x01auth=Bearer ([^\x01]*)", re.IGNORECASE)  # RFC 7628 §3.1
@@ -60,7 +60,7 @@ def hidden_bytes(
             elif data[0] >> 4 in _LOGIN:
                 found += _in_wreck(name, raw, index < culprit)
         spans += [(start + first, start + last) for first, last in found]
-    if culprit is not None:
+    if culprit is not None or _JWT.search(data):
         spans += [(found.start() + TOKEN_HEAD, found.end()) for found in _RUN.finditer(data)]
     return merged(spans)
 
