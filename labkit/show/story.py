@@ -1,8 +1,13 @@
-"""What happened, as text: the events of a record."""
+"""What happened, as a list: the events of a record."""
 
 from collections.abc import Iterable
 
+from markupsafe import Markup
+
 from labkit.record import Event
+from labkit.show.html import breakable, chip, figure, mono, whole
+from labkit.show.html import table as html_table
+from labkit.show.steps import TINT_OF
 from labkit.show.text import Shown, masked, seconds, table
 
 __all__ = ["events"]
@@ -12,6 +17,8 @@ _LEFT_OUT = ("peer", "at", "number", "port", "iat", "path")
 #: Facts that are moments, and facts that are spans of time in seconds.
 _MOMENTS = ("expires_at", "issued_at", "not_before")
 _SPANS = ("expires_in", "lifetime", "retry_after")
+#: A fact of so many characters stays on one line.
+_SHORT = 48
 
 
 def events(record: Iterable[Event], *kinds: str, since: int = 0, source: str | None = None) -> Shown:
@@ -23,29 +30,42 @@ def events(record: Iterable[Event], *kinds: str, since: int = 0, source: str | N
         since: leave out events before this number; see ``Record.mark``.
         source: only what this party saw: ``"authserver"``, ``"broker"`` or ``"device"``.
     """
+    if not isinstance(record, Iterable):
+        return Shown(f"no record of events: a {type(record).__name__}")
     numbers: dict[str, str] = {}
     rows = [
-        (event.source, event.kind, _facts(event, numbers))
+        (masked(event.source), masked(event.kind), _facts(event, numbers))
         for event in record
         if event.number >= since and source in (None, event.source) and _wanted(event.kind, kinds)
     ]
-    return Shown(table(rows, indent="") or "nothing happened")
+    if not rows:
+        return Shown("nothing happened")
+    text = table([(source, kind, "  ".join(facts)) for source, kind, facts in rows], indent="")
+    coloured = html_table(
+        (chip(source, TINT_OF.get(source, "grey")), whole(mono(kind)), Markup(" ").join(map(_fact, facts)))
+        for source, kind, facts in rows
+    )
+    return Shown(text, figure(coloured, text=text))
 
 
 def _wanted(kind: str, kinds: tuple[str, ...]) -> bool:
     return not kinds or any(kind == wanted or kind.startswith(wanted + ".") for wanted in kinds)
 
 
-def _facts(event: Event, numbers: dict[str, str]) -> str:
+def _fact(told: str) -> Markup:
+    return (whole if len(told) <= _SHORT else breakable)(mono(told))
+
+
+def _facts(event: Event, numbers: dict[str, str]) -> list[str]:
     told = []
     for name, value in event.facts.items():
         if value is None or name in _LEFT_OUT or (isinstance(value, float) and name not in _MOMENTS):
             continue
         if name in ("jti", "new_jti", "old_jti"):
             value = numbers.setdefault(str(value), f"jti-{len(numbers) + 1}")
-        elif name in _MOMENTS:
+        elif name in _MOMENTS and isinstance(value, int | float):
             value = f"{seconds(float(value) - event.at)} from now"
         elif name in _SPANS and isinstance(value, int | float):
             value = seconds(value)
         told.append(f"{name}={masked(str(value))}")
-    return "  ".join(told)
+    return told
