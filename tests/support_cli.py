@@ -15,14 +15,14 @@ __all__ = ["absent", "needs", "run_labkit"]
 def needs(program: str) -> str:
     """The path of ``program``; skips the test where it is absent, or fails it where CI promised it."""
     path = shutil.which(program) or shutil.which(program, path="/usr/sbin:/usr/local/sbin")
-    return path or absent(program)
+    return path or absent(f"{program} is not installed")
 
 
-def absent(program: str) -> NoReturn:
-    """Skip the test, or fail it where CI promised ``program``."""
+def absent(reason: str) -> NoReturn:
+    """Skip the test, or fail it where CI promised that nothing is missing."""
     if os.environ.get("LABKIT_REQUIRE_ALL"):
-        pytest.fail(f"{program} is absent, and LABKIT_REQUIRE_ALL is set")
-    pytest.skip(f"{program} is not installed")
+        pytest.fail(f"{reason}, and LABKIT_REQUIRE_ALL is set")
+    pytest.skip(reason)
 
 
 def run_labkit(*arguments: str, input: str | None = None) -> "subprocess.CompletedProcess[str]":

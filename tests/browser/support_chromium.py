@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,7 +40,10 @@ def find() -> str | None:
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """A running browser; skips the test where there is none, or fails it where CI promised one."""
-    path = find() or absent("Chromium")
+    path = find() or absent("Chromium is not installed")
+    driver = subprocess.run([sys.executable, "-m", "playwright", "--version"], capture_output=True, text=True)
+    if driver.returncode:  # its Node.js wants libraries that a lean system may not have
+        absent(f"Playwright does not start ({driver.stderr.strip()})")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
         try:
