@@ -23,12 +23,13 @@ _PORT: Final = re.compile(r"(\\x01port=)\d+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """A field, or what stands below one: some of its bits, or an entry of the token in it."""
+    """A field, or what stands below one: some of its bits; an entry of the token in it, with a ``value``."""
 
     where: str = ""
     hex: str = ""
     name: str = ""
-    meaning: str
+    value: str = ""
+    meaning: str = ""
     field: Range | None = None
 
 
@@ -62,13 +63,13 @@ def _token(token: str) -> Iterator[Line]:
     for part, entries in (("header", reading.header), ("claims", reading.claims)):
         for number, entry in enumerate(entries):
             yield from _entry("" if number else part, entry)
-    yield Line(hex="signature", meaning=f"{reading.size}, {reading.signature.words}")
+    yield Line(hex="signature", value=f"{reading.size}, {reading.signature.words}")
     if reading.strict:
-        yield Line(meaning=reading.strict)
+        yield Line(value=reading.strict)
 
 
 def _entry(part: str, entry: Entry) -> Iterator[Line]:
     first, *more = entry.values
-    yield Line(hex=part, name=entry.name, meaning=f"{first} – {entry.meaning}" if entry.meaning else first)
+    yield Line(hex=part, name=entry.name, value=first, meaning=entry.meaning)
     for value in more:
-        yield Line(meaning=value)
+        yield Line(value=value)

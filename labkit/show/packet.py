@@ -5,6 +5,7 @@ The names come from :mod:`labkit.wire`, with which the broker's gate reads packe
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from textwrap import wrap
 from typing import Final
 
@@ -24,7 +25,7 @@ __all__ = ["packet"]
 _COLUMNS: Final = ("bytes", "hex", "field", "meaning")
 _LINE: Final = 88
 _NARROWEST: Final = 30  # characters of a meaning
-_MOST_FIELDS: Final = 100
+_MOST_FIELDS: Final = 80
 #: A port on loopback differs from run to run: in an address, and in an OAUTHBEARER message.
 _PORTS: Final = re.compile(rb"(?:127\.0\.0\.1|localhost|\[::1\]):(\d{1,5})|\x01port=(\d+)")
 
@@ -82,24 +83,48 @@ def _ports(raw: bytes) -> Iterator[Span]:
 
 
 def _text(title: str, fault: str, dump: Sequence[Row], table: Sequence[Line]) -> str:
-    said = [title, *([fault] if fault else []), ""]
+    said = [title, *wrap(fault, _LINE), ""]
     width = row_width(dump)
     for row in dump:
         codes = " ".join(piece.hex(" ") for _, piece in row.pieces)
         shown = "".join(letters(piece) for _, piece in row.pieces)
         said.append(f"{row.start:>5}  {row.remark or f'{codes:<{width}}  {shown}'}".rstrip())
-    cells = [_COLUMNS]
-    for line in table:
-        mark = "" if line.field is None or line.field.valid else "✗ "
-        cells.append((line.where, line.hex, "  " * (line.field is None) + mark + line.name, line.meaning))
-    widths = [max(len(row[column]) for row in cells) for column in range(3)]
-    start = sum(widths) + 2 * len(widths)
-    said.append("")
-    for where, code, name, meaning in cells:
-        first, *more = wrap(meaning, max(_LINE - start, _NARROWEST), break_long_words=False) or [""]
-        said.append(f"{where:>{widths[0]}}  {code:<{widths[1]}}  {name:<{widths[2]}}  {first}".rstrip())
-        said += [" " * start + each for each in more]
-    return "\n".join(said)
+    return "\n".join([*said, "", *_table(table)])
+
+
+def _table(table: Sequence[Line]) -> Iterator[str]:
+    """The fields in columns.  The entries of a token have columns of their own below their field."""
+    fields = [line for line in table if not line.value]
+    wide = max(len("bytes"), *(len(line.where) for line in fields))
+    hexes = max(len("hex"), *(len(line.hex) for line in fields))
+    names = max(len(_name(line)) for line in fields)
+    start = wide + hexes + names + 6
+    yield f"{'bytes':>{wide}}  {'hex':<{hexes}}  {'field':<{names}}  meaning"
+    for is_token, group in groupby(table, key=lambda line: bool(line.value)):
+        if is_token:
+            yield from (" " * (wide + 2) + line for line in _entries([*group]))
+            continue
+        for line in group:
+            said = wrap(line.meaning, max(_LINE - start, _NARROWEST), break_long_words=False)
+            longest = max(map(len, said), default=0)
+            if start + longest > _LINE:  # then below, where there is more room
+                said = ["", *said]
+            first, *more = said or [""]
+            yield f"{line.where:>{wide}}  {line.hex:<{hexes}}  {_name(line):<{names}}  {first}".rstrip()
+            yield from (" " * min(start, max(_LINE - longest, wide + 2)) + each for each in more)
+
+
+def _name(line: Line) -> str:
+    if line.field is None:
+        return "  " + line.name
+    return line.name if line.field.valid else "✗ " + line.name
+
+
+def _entries(token: Sequence[Line]) -> Iterator[str]:
+    names = max(len(line.name) for line in token)
+    values = max([len(line.value) for line in token if line.meaning], default=0)
+    for line in token:
+        yield f"{line.hex:<9}  {line.name:<{names}}  {line.value:<{values}}  {line.meaning}".rstrip()
 
 
 def _tints(fields: Sequence[Range]) -> Mapping[Range, str]:
@@ -148,13 +173,11 @@ def _dump(dump: Sequence[Row], tints: Mapping[Range, str]) -> Markup:
 
 
 def _cells(line: Line, tints: Mapping[Range, str]) -> tuple[object, ...]:
-    name: object = html.mono(line.name)
-    meaning: object = html.breakable(line.meaning)
     if line.field is not None:
-        mark = "" if line.field.valid else "✗ "
-        name = html.chip(mark + line.name, tints[line.field])
-        meaning = meaning if line.field.valid else html.bold(line.meaning)
-    code: object = html.mono(line.hex)
-    if line.hex in PARTS:
-        code = html.chip(line.hex, PARTS[line.hex][0])
+        name = html.chip(_name(line), tints[line.field])
+        meaning = html.breakable(line.meaning) if line.field.valid else html.bold(line.meaning)
+    else:
+        name = html.mono(line.name)
+        meaning = Markup("{} {}").format(html.mono(line.value), line.meaning)
+    code = html.chip(line.hex, PARTS[line.hex][0]) if line.hex in PARTS else html.mono(line.hex)
     return line.where, html.whole(code), html.whole(name), meaning

@@ -50,18 +50,19 @@ def hidden_bytes(
         culprit: which of them breaks a rule.  Then they may be others than they are called.
         unread: from which of them on there are bytes that nobody could read.
     """
-    spans = []
+    spans: list[Span] = []
+    remnants = culprit is not None or _JWT.search(data) is not None
     for index, (name, start, end) in enumerate(parts):
         raw = data[start:end]
         found = [*_in_field(name, raw)]
+        if remnants:
+            found += [(run.start() + TOKEN_HEAD, run.end()) for run in _RUN.finditer(raw)]
         if culprit is not None and len(raw) > _LONGEST_NUMBER:
             if index >= unread or name == "surplus bytes":
                 found.append((_HEAD, len(raw)))
             elif data[0] >> 4 in _LOGIN:
                 found += _in_wreck(name, raw, index < culprit)
         spans += [(start + first, start + last) for first, last in found]
-    if culprit is not None or _JWT.search(data):
-        spans += [(found.start() + TOKEN_HEAD, found.end()) for found in _RUN.finditer(data)]
     return merged(spans)
 
 
