@@ -166,10 +166,9 @@ def _text(lines: list[Line]) -> str:
             told.append(margin + line.remark)
             continue
         head = f"{line.number:>{digits}}  {who[line.number]:<{width}}  "
-        told += textwrap.wrap(
-            line.step.words, _COLUMNS, initial_indent=head, subsequent_indent=" " * len(head)
-        )
-    return "\n".join(told)
+        words = line.step.words.replace("QoS ", "QoS\xa0")  # which stay together
+        told += textwrap.wrap(words, _COLUMNS, initial_indent=head, subsequent_indent=" " * len(head))
+    return "\n".join(told).replace("\xa0", " ")
 
 
 def _who(step: Step) -> str:

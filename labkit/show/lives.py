@@ -67,7 +67,7 @@ class Connection:
 
 @dataclass(slots=True, eq=False)
 class Life:
-    """What one device held: its tokens in the order of issue, its connections in the order of admission."""
+    """What one device held: tokens, its own or not, and connections, each in the order of time."""
 
     name: str
     tokens: list[Token] = field(default_factory=list)
@@ -155,6 +155,8 @@ class _Reader:
             old, issued = before.token, self.second if token is None or token.issued is None else token.issued
             if old is not None and old.replaced is None and old.alive(issued) and issued >= (old.issued or 0):
                 old.replaced = issued
+        if token is not None and token not in life.tokens:
+            life.tokens.append(token)  # somebody else's
         life.leaves = False
         life.connections.append(Connection(start=self.second, token=token))
 

@@ -41,7 +41,8 @@ def _fetched(teller: Teller, event: Event) -> None:
 
 @_of("device", "token.failed")
 def _unanswered(teller: Teller, event: Event) -> None:
-    what = "no answer" if str(event["reason"]).startswith("no answer") else "not sent"
+    reason = str(event["reason"])
+    what = "not sent" if "https" in reason else "no answer" if "no answer" in reason else "no usable answer"
     teller.lose(client(event["client_id"]), AUTHSERVER, f"POST {_TOKEN}: {what}")
 
 

@@ -42,7 +42,11 @@ def events(record: Iterable[Event], *kinds: str, since: int = 0, source: str | N
         return Shown("nothing happened")
     text = table([(source, kind, "  ".join(facts)) for source, kind, facts in rows], indent="")
     coloured = html_table(
-        (chip(source, TINT_OF.get(source, "grey")), whole(mono(kind)), Markup(" ").join(map(_fact, facts)))
+        (
+            chip(source, TINT_OF.get(source, "grey")),
+            whole(mono(kind)),
+            Markup("&ensp;").join(map(_fact, facts)),
+        )
         for source, kind, facts in rows
     )
     return Shown(text, figure(coloured, text=text))
