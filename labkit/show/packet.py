@@ -26,6 +26,7 @@ _COLUMNS: Final = ("bytes", "hex", "field", "meaning")
 _LINE: Final = 88
 _NARROWEST: Final = 30  # characters of a meaning
 _MOST_FIELDS: Final = 80
+_LONGEST_NAME: Final = 34  # of all that MQTT has; a claim may have a longer one
 #: A port on loopback differs from run to run: in an address, and in an OAUTHBEARER message.
 _PORTS: Final = re.compile(rb"(?:127\.0\.0\.1|localhost|\[::1\]):(\d{1,5})|\x01port=(\d+)")
 
@@ -155,7 +156,7 @@ def _html(
     if fault:
         head.append(html.box(fault, "red"))
     cells = [_cells(line, tints) for line in table]
-    return html.figure(*head, _dump(dump, tints), html.table(cells, head=_COLUMNS), text=text)
+    return html.figure(*head, _dump(dump, tints), html.table(cells, head=(*_COLUMNS, "")), text=text)
 
 
 def _dump(dump: Sequence[Row], tints: Mapping[Range, str]) -> Markup:
@@ -173,11 +174,12 @@ def _dump(dump: Sequence[Row], tints: Mapping[Range, str]) -> Markup:
 
 
 def _cells(line: Line, tints: Mapping[Range, str]) -> tuple[object, ...]:
+    code = html.chip(line.hex, PARTS[line.hex][0]) if line.hex in PARTS else html.mono(line.hex)
+    first = line.where, html.whole(code)
     if line.field is not None:
         name = html.chip(_name(line), tints[line.field])
         meaning = html.breakable(line.meaning) if line.field.valid else html.bold(line.meaning)
-    else:
-        name = html.mono(line.name)
-        meaning = Markup("{} {}").format(html.mono(line.value), line.meaning)
-    code = html.chip(line.hex, PARTS[line.hex][0]) if line.hex in PARTS else html.mono(line.hex)
-    return line.where, html.whole(code), html.whole(name), meaning
+        return *first, html.whole(name), meaning, ""
+    said = (html.breakable(html.mono(line.value)), line.meaning) if line.value else (line.meaning, "")
+    keep = html.whole if len(line.name) <= _LONGEST_NAME else html.breakable
+    return *first, keep(html.mono(line.name)), *said
