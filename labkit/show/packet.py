@@ -174,12 +174,12 @@ def _dump(dump: Sequence[Row], tints: Mapping[Range, str]) -> Markup:
 
 
 def _cells(line: Line, tints: Mapping[Range, str]) -> tuple[object, ...]:
-    code = html.chip(line.hex, PARTS[line.hex][0]) if line.hex in PARTS else html.mono(line.hex)
-    first = line.where, html.whole(code)
+    part = PARTS.get(line.hex)
+    code = html.chip(line.hex, part[0]) if part else html.mono(html.whole(line.hex))
+    place = html.whole(line.where), code
     if line.field is not None:
-        name = html.chip(_name(line), tints[line.field])
-        meaning = html.breakable(line.meaning) if line.field.valid else html.bold(line.meaning)
-        return *first, html.whole(name), meaning, ""
-    said = (html.breakable(html.mono(line.value)), line.meaning) if line.value else (line.meaning, "")
+        name = html.whole(html.chip(_name(line), tints[line.field]))
+        return *place, name, (html.breakable if line.field.valid else html.bold)(line.meaning), ""
     keep = html.whole if len(line.name) <= _LONGEST_NAME else html.breakable
-    return *first, keep(html.mono(line.name)), *said
+    said = html.mono(html.breakable(line.value)), html.whole(line.meaning)
+    return *place, html.mono(keep(line.name)), *(said if line.value else (line.meaning, ""))
