@@ -25,7 +25,7 @@ __all__ = ["packet"]
 _COLUMNS: Final = ("bytes", "hex", "field", "meaning")
 _LINE: Final = 88
 _NARROWEST: Final = 30  # characters of a meaning
-_MOST_FIELDS: Final = 80
+_MOST_FIELDS: Final = 64
 _LONGEST_NAME: Final = 34  # of all that MQTT has; a claim may have a longer one
 #: A port on loopback differs from run to run: in an address, and in an OAUTHBEARER message.
 _PORTS: Final = re.compile(rb"(?:127\.0\.0\.1|localhost|\[::1\]):(\d{1,5})|\x01port=(\d+)")
