@@ -55,3 +55,23 @@ def test_any_bytes_are_shown_as_far_as_they_go(data: bytes) -> None:
 def test_a_picture_shows_in_a_cell_as_it_prints() -> None:
     picture = show.answer("an answer\nof http://127.0.0.1:54321")
     assert repr(picture) == str(picture) == "an answer\nof http://127.0.0.1:PORT"
+
+
+def test_an_event_with_many_facts_takes_more_than_one_line_and_none_is_cut() -> None:
+    record = Record(lambda: 100.0)
+    facts = {
+        "client_id": "thermostat-1",
+        "jti": "x",
+        "grant": "client_credentials",
+        "scopes": 3,
+        "lifetime": 300,
+    }
+    record.add("authserver", "token.issued", **facts)
+    record.add("broker", "connect.accepted", client_id="thermostat-1")
+    assert str(show.events(record)) == (
+        "authserver  token.issued      client_id=thermostat-1  jti=jti-1\n"
+        "                              grant=client_credentials  scopes=3  lifetime=300 s\n"
+        "broker      connect.accepted  client_id=thermostat-1"
+    )
+    record.add("broker", "publish.accepted", topic="x" * 120, qos=1)
+    assert f"topic={'x' * 120}\n" in str(show.events(record))

@@ -17,6 +17,8 @@ _LEFT_OUT = ("peer", "at", "number", "port", "iat", "path")
 #: Facts that are moments, and facts that are spans of time in seconds.
 _MOMENTS = ("expires_at", "issued_at", "not_before")
 _SPANS = ("expires_in", "lifetime", "retry_after")
+#: Columns that the text keeps to, unless a single fact is longer.
+_LINE = 88
 #: A fact of so many characters stays on one line.
 _SHORT = 48
 
@@ -40,7 +42,7 @@ def events(record: Iterable[Event], *kinds: str, since: int = 0, source: str | N
     ]
     if not rows:
         return Shown("nothing happened")
-    text = table([(source, kind, "  ".join(facts)) for source, kind, facts in rows], indent="")
+    text = _listed(rows)
     coloured = html_table(
         (
             chip(source, TINT_OF.get(source, "grey")),
@@ -50,6 +52,26 @@ def events(record: Iterable[Event], *kinds: str, since: int = 0, source: str | N
         for source, kind, facts in rows
     )
     return Shown(text, figure(coloured, text=text))
+
+
+def _listed(rows: list[tuple[str, str, list[str]]]) -> str:
+    """One event a line, and more lines below it for facts that do not fit."""
+    room = _LINE - sum(max(len(row[column]) for row in rows) + 2 for column in (0, 1))
+    lines: list[tuple[str, str, str]] = []
+    for source, kind, facts in rows:
+        first, *more = _folded(facts, room)
+        lines += [(source, kind, first), *(("", "", rest) for rest in more)]
+    return table(lines, indent="")
+
+
+def _folded(facts: list[str], room: int) -> list[str]:
+    """The facts in as few lines of at most ``room`` characters as they take; none is cut in two."""
+    lines = [""]
+    for fact in facts:
+        if lines[-1] and len(lines[-1]) + 2 + len(fact) > room:
+            lines.append("")
+        lines[-1] += ("  " if lines[-1] else "") + fact
+    return lines
 
 
 def _wanted(kind: str, kinds: tuple[str, ...]) -> bool:
