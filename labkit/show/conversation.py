@@ -14,7 +14,7 @@ from typing import Final
 
 from labkit.record import Event
 from labkit.show.html import figure, image
-from labkit.show.lifelines import drawn
+from labkit.show.lifelines import OTHERS, drawn, sharing
 from labkit.show.steps import Step, Teller
 from labkit.show.steps_http import HTTP
 from labkit.show.steps_mqtt import MQTT
@@ -136,7 +136,7 @@ def _folded(rows: list[_Row]) -> list[_Row | tuple[int, int, bool, int]]:
 
 def _alike(rows: list[_Row], index: int, before: int | None) -> tuple[object, ...]:
     """What is the same in two rows that say the same at different times, about different tokens."""
-    step, pause = rows[index].step, before is not None and rows[index].second > rows[before].second
+    step, pause = rows[index].step, before is None or rows[index].second > rows[before].second
     return pause, step.sender, step.receiver, step.tone, _TOKEN.sub("jti", step.words)
 
 
@@ -168,6 +168,8 @@ def _text(lines: list[Line]) -> str:
         head = f"{line.number:>{digits}}  {who[line.number]:<{width}}  "
         words = line.step.words.replace("QoS ", "QoS\xa0")  # which stay together
         told += textwrap.wrap(words, _COLUMNS, initial_indent=head, subsequent_indent=" " * len(head))
+    if others := sharing([line.step for line in lines if line.step is not None]):
+        told.append(f"{margin}(in the picture, {others} devices share the line “{OTHERS.name}”)")
     return "\n".join(told).replace("\xa0", " ")
 
 

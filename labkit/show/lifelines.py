@@ -10,7 +10,7 @@ from labkit.show.svg import Drawing, width_of
 if TYPE_CHECKING:
     from labkit.show.conversation import Line
 
-__all__ = ["OTHERS", "drawn"]
+__all__ = ["OTHERS", "drawn", "sharing"]
 
 #: One line for all devices behind the first few.
 OTHERS: Final = Party("device", "others")
@@ -46,6 +46,11 @@ def drawn(lines: "Sequence[Line]") -> tuple[str, str]:
             _step(drawing, y, line.number, line.step, columns, parties)
         y += _height(line)
     return str(drawing), title
+
+
+def sharing(steps: list[Step]) -> int:
+    """How many devices share the line of the others."""
+    return sum(place is OTHERS and party is not OTHERS for party, place in _parties(steps).items())
 
 
 def _parties(steps: list[Step]) -> dict[Party, Party]:

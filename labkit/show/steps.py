@@ -36,6 +36,8 @@ class Party(NamedTuple):
     name: str
 
 
+#: Characters of the longest step.
+_LONGEST = 160
 #: The tint of a party, by its role, which is also the source of its events.
 TINT_OF: Final = {"device": "blue", "authserver": "violet", "broker": "green", "lab": "grey"}
 AUTHSERVER: Final = Party("authserver", "authorization server")
@@ -107,6 +109,7 @@ class Teller:
 
     def say(self, sender: Party, receiver: Party, words: str, tone: str = "", *, minor: bool = False) -> None:
         """One party speaks to another."""
+        words = named(words, _LONGEST)
         self._steps.append(Step(sender=sender, receiver=receiver, words=words, tone=tone, minor=minor))
 
     def ask(
@@ -124,7 +127,7 @@ class Teller:
 
     def note(self, party: Party, words: str, tone: str = "") -> None:
         """Something that a party does, or that happens to it."""
-        self._steps.append(Step(sender=party, words=words, tone=tone))
+        self._steps.append(Step(sender=party, words=named(words, _LONGEST), tone=tone))
 
     def lose(self, sender: Party, receiver: Party, words: str) -> None:
         """A request that nobody answers.  How often it is tried again is a matter of chance: told once."""
@@ -181,8 +184,8 @@ def named(text: object, room: int = 48) -> str:
 
 def client(name: object) -> Party:
     """A client by its name, which may be missing, or pretend to be a server's."""
-    text = re.sub(r"\s+", " ", named(name, 20)).strip() if name is not None else ""
-    if text in ("somebody", AUTHSERVER.name, BROKER.name, _LAB.name):
+    text = named(re.sub(r"\s+", " ", str(name)).strip(), 20) if name is not None else ""
+    if text in ("somebody", "others", AUTHSERVER.name, BROKER.name, _LAB.name):
         text = f"“{text}”"
     return Party("device", text or "somebody")
 

@@ -136,5 +136,5 @@ def _keys(event: Event) -> str:
 
 
 def _post(path: str, grant: object) -> str:
-    kind = named(str(grant).rpartition(":")[2]) if grant is not None else ""
+    kind = named(grant).rpartition(":")[2] if grant is not None else ""
     return f"POST {path}: {kind}" if kind else f"POST {path}"
