@@ -167,6 +167,25 @@ def test_several_decisions_stand_side_by_side() -> None:
     assert words.count("refused") == 2
 
 
+def test_a_choice_of_checks_counts_the_others_and_never_hides_the_one_that_failed() -> None:
+    stolen, expired = explained("mallory"), explained(exp=NOW - 1)
+    told = lines(good=explained(), stolen=stolen, checks=("signature", "exp"))
+    assert told[2:5] == [
+        "signature       ✓     ✓",
+        "exp             ✓     ✓",
+        "client binding  ✓     ✗",
+    ]
+    assert told[5] == f"and {len(CHECKS) - 3} more checks, of which none failed"
+    assert survives(show.decision(good=explained(), stolen=stolen, checks=("aud",))).count("none") == 1
+    told = lines(expired, checks=[check.name for check in CHECKS if check.name != "aud"])
+    assert "and 1 more check, of which none failed" in told
+    assert not [line for line in told if line.startswith("aud")]
+    told = lines(expired, checks=("no such check",))
+    assert told[2].startswith("exp  ")
+    assert told[3:5] == [f"and {len(CHECKS) - 1} more checks, of which none failed", ""]
+    assert told[5].startswith("refused with CONNACK 4")
+
+
 def test_without_names_they_are_numbered() -> None:
     told = lines(explained(), explained("mallory"))
     assert told[0] == "check            1  2"

@@ -1,6 +1,6 @@
 """A decision: the table of checks with what became of each, for one token or for several side by side."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from textwrap import fill
 from typing import Final, NamedTuple
 
@@ -33,21 +33,22 @@ class _Verdict(NamedTuple):
         return f"{self.answer}: {self.facts} {self.hint}".strip() if self.facts else self.answer
 
 
-def decision(*explanations: object, **named: object) -> Shown:
+def decision(*explanations: object, checks: Collection[str] = (), **named: object) -> Shown:
     """The table of checks with their outcomes: what ``TokenValidator.explain`` returned.  Never raises.
 
     Args:
         explanations: one explanation; or several, which then stand side by side under their numbers; or a
             ``dict`` of several by name.
+        checks: only these checks, by name, and those that failed; the others are counted.  All by default.
         named: explanations to stand side by side, by name.
     """
     if len(explanations) == 1 and not named and not isinstance(explanations[0], Mapping):
-        return _one(explanations[0])
+        return _one(explanations[0], checks)
     cases = _cases(explanations, named)
     decided = [(name, retold(each)) for name, each in cases if is_decision(each)]
     strange = [(name, _no_decision(each)) for name, each in cases if not is_decision(each)]
     if decided:
-        return _several(decided, strange)
+        return _several(decided, strange, checks)
     return Shown("\n".join(f"{name}: {sentence}" for name, sentence in strange) or "no decision was given")
 
 
@@ -63,21 +64,29 @@ def _no_decision(thing: object) -> str:
     return f"no decision: an object of type {kind}; validator.explain(…) returns one"
 
 
-def _one(explanation: object) -> Shown:
+def _one(explanation: object, checks: Collection[str]) -> Shown:
     if not is_decision(explanation):
         return Shown(_no_decision(explanation))
     explanation = retold(explanation)
     verdict = _verdict(explanation)
-    text = "\n".join([*masked(str(explanation)).split("\n")[:-1], _wrapped(str(verdict))])
-    rows = [(each.check.name, _chip(each.state), _found(each.found)) for each in explanation]
-    checks = html.table(rows, head=("check", "outcome", "found"))
+    wanted = [each for each in explanation if _wanted(each.check.name, each.state == "failed", checks)]
+    rest = _rest(len(explanation) - len(wanted))
+    listed = masked(str(Explanation(wanted, None))).split("\n")[:-2]
+    text = "\n".join([*listed, *rest, "", _wrapped(str(verdict))])
+    rows = [(each.check.name, _chip(each.state), _found(each.found)) for each in wanted]
+    table = html.table(rows, head=("check", "outcome", "found"))
     said = [html.bold(verdict.answer), *filter(None, (verdict.facts, verdict.hint))]
-    return Shown(text, html.figure(checks, html.box(Markup("<br>").join(said), verdict.tint), text=text))
+    below = html.box(Markup("<br>").join(said), verdict.tint)
+    return Shown(text, html.figure(table, *rest, below, text=text))
 
 
-def _several(cases: list[tuple[str, Explanation]], strange: list[tuple[str, str]]) -> Shown:
+def _several(
+    cases: list[tuple[str, Explanation]], strange: list[tuple[str, str]], checks: Collection[str]
+) -> Shown:
     names = [name for name, _ in cases]
-    rows = _marks([each for _, each in cases])
+    every = _marks([each for _, each in cases])
+    rows = [row for row in every if _wanted(row[0], _STATES["failed"][0] in row[1:], checks)]
+    rest = _rest(len(every) - len(rows))
     head = ("check", *_heads(names, room=_LINE - max((len(row[0]) for row in rows), default=0)))
     titles = [name if name == top else f"{top} {name}" for name, top in zip(names, head[1:], strict=True)]
     verdicts = [(title, _verdict(each)) for title, (_, each) in zip(titles, cases, strict=True)]
@@ -90,6 +99,7 @@ def _several(cases: list[tuple[str, Explanation]], strange: list[tuple[str, str]
     text = "\n".join(
         [
             table([head, underline, *rows], indent=""),
+            *rest,
             "   ".join([*(f"{mark} {state}" for mark, state in legend), _UNMARKED]),
             "",
             *(_wrapped(f"{name}: {sentence}") for name, sentence in sentences),
@@ -99,6 +109,7 @@ def _several(cases: list[tuple[str, Explanation]], strange: list[tuple[str, str]
         text,
         html.figure(
             html.table([(row[0], *map(_mark_chip, row[1:])) for row in rows], head=head),
+            *rest,
             html.table([[_key(mark, state) for mark, state in legend] + [_UNMARKED]]),
             html.table(
                 [(html.bold(name), _sentence(verdict)) for name, verdict in verdicts]
@@ -107,6 +118,18 @@ def _several(cases: list[tuple[str, Explanation]], strange: list[tuple[str, str]
             text=text,
         ),
     )
+
+
+def _wanted(name: str, failed: bool, checks: Collection[str]) -> bool:
+    """Whether a check has a row: a choice of checks never hides the one that failed."""
+    return not checks or failed or name in checks
+
+
+def _rest(left_out: int) -> list[str]:
+    """What is said about checks without a row."""
+    if not left_out:
+        return []
+    return [f"and {left_out} more check{'s' * (left_out != 1)}, of which none failed"]
 
 
 def _heads(names: list[str], room: int) -> list[str]:
