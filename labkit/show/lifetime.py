@@ -8,6 +8,8 @@ ours does, between 70 and 90 % of a token's life) gives another picture on every
 
 from collections.abc import Iterable
 
+from markupsafe import Markup
+
 from labkit.record import Event
 from labkit.show.bars import drawn
 from labkit.show.html import bold, figure, image
@@ -18,7 +20,7 @@ from labkit.show.timeline import chosen, span
 
 __all__ = ["lifetime"]
 
-_HEAD = ("token", "issued", "expires", "then", "connected", "ended by")
+_HEAD = ("token", "life", "issued", "expires", "then", "connected", "ended by")
 _NEVER = ("never", "")
 #: Rows of one device that are told; of more, the first and the last.
 _MOST, _FIRST = 16, 10
@@ -44,7 +46,8 @@ def lifetime(record: Iterable[Event], client_id: str | None = None, *, since: in
     text = "\n\n".join(f"{name}\n{table([_HEAD, *rows])}" for name, rows in tables)
     svg, alt = drawn(held, now)
     parts = [part for name, rows in tables for part in (bold(name), html_table(rows, head=_HEAD))]
-    return Shown(text, figure(image(svg, alt), *parts, text=text))
+    above = Markup("<div>{}</div>").format(image(svg, alt))  # on a line of its own
+    return Shown(text, figure(above, *parts, text=text))
 
 
 def _rows(life: Life, now: int) -> list[tuple[str, ...]]:
@@ -54,10 +57,10 @@ def _rows(life: Life, now: int) -> list[tuple[str, ...]]:
         issued = "earlier" if token.issued is None else span(token.issued)
         expires = "unknown" if token.expires is None else span(token.expires)
         first, *others = [_connected(each) for each in life.connections if each.token is token] or [_NEVER]
-        rows.append((token.name, issued, expires, token.then(now), *first))
-        rows += [("", "", "", "", *other) for other in others]
+        rows.append((token.name, token.life, issued, expires, token.then(now), *first))
+        rows += [("", "", "", "", "", *other) for other in others]
     unknown = [_connected(each) for each in life.connections if each.token is None]
-    return rows + [("unknown", "", "", "", *each) for each in unknown]
+    return rows + [("unknown", "", "", "", "", *each) for each in unknown]
 
 
 def _connected(connection: Connection) -> tuple[str, str]:
