@@ -4,7 +4,6 @@ from typing import Final
 
 from labkit.show.lives import Connection, Life, Token
 from labkit.show.svg import Drawing, width_of
-from labkit.show.timeline import span
 
 __all__ = ["drawn"]
 
@@ -34,8 +33,8 @@ class _Axis:
         return f"{second // 60} min" if self.step % 60 == 0 and self.most >= 600 else f"{second} s"
 
 
-def drawn(held: list[Life], now: int) -> tuple[str, str]:
-    """The picture as SVG, and a sentence that describes it."""
+def drawn(held: list[Life], now: int, named: list[Token]) -> tuple[str, str]:
+    """The picture as SVG, and a sentence that describes it; only what is ``named`` has words on it."""
     shown = held[:_MOST]
     ends = [token.expires or 0 for life in shown for token in life.tokens]
     axis = _Axis(max([now, *ends]))
@@ -50,29 +49,29 @@ def drawn(held: list[Life], now: int) -> tuple[str, str]:
             drawing.line(x, top, x, top + _LIFE - _NAME)
         drawing.words(x, bottom + 18, axis.name(second), anchor="middle", kind="soft", size=12)
     for number, life in enumerate(shown):
-        _life(drawing, _TOP + number * _LIFE, life, axis, now)
+        _life(drawing, _TOP + number * _LIFE, life, axis, now, named)
     if rest:
         drawing.words(14, bottom + _AXIS + 6, f"{rest} more in the table", kind="soft", size=12)
     return str(drawing), title
 
 
-def _life(drawing: Drawing, top: float, life: Life, axis: _Axis, now: int) -> None:
+def _life(drawing: Drawing, top: float, life: Life, axis: _Axis, now: int, named: list[Token]) -> None:
     drawing.words(14, top + 18, life.name, room=_LEFT * 3, bold=True)
     tokens, below = top + _NAME, top + _NAME + 2 * (_BAR + _GAP)
     drawing.words(14, tokens + _BAR, "tokens", kind="soft", size=12)
     drawing.words(14, below + 15, "connections", kind="soft", size=12)
     for number, token in enumerate(life.tokens):
         y = tokens + (number % 2) * (_BAR + _GAP)
-        _token(drawing, y, token, axis, now)
+        _token(drawing, y, token, axis, words=token in named)
         if token.replaced is not None:
             x = axis.x(token.replaced)
             drawing.line(x, y + _BAR / 2, x, below, "soft", "2 3")
             drawing.dot(x, y + _BAR / 2)
     for connection in life.connections:
-        _connection(drawing, below, connection, axis, now)
+        _connection(drawing, below, connection, axis, now, words=connection.token in (None, *named))
 
 
-def _token(drawing: Drawing, y: float, token: Token, axis: _Axis, now: int) -> None:
+def _token(drawing: Drawing, y: float, token: Token, axis: _Axis, *, words: bool) -> None:
     start = axis.x(token.issued or 0)
     end = axis.x(axis.most if token.expires is None else token.expires)
     width = max(3.0, end - start)
@@ -80,26 +79,20 @@ def _token(drawing: Drawing, y: float, token: Token, axis: _Axis, now: int) -> N
     if token.revoked is not None:
         cut = axis.x(token.revoked)
         drawing.box(cut, y, max(3.0, end - cut), _BAR, "grey")
-    for name in _names(token):
-        if width_of(name, 12) + 10 <= width:
+    for name in (f"{token.name}, {token.life}" if token.life else token.name, token.name):
+        if words and width_of(name, 12) + 10 <= width:
             drawing.words(start + 6, y + 15, name, kind="on", size=12)
             return
 
 
-def _names(token: Token) -> list[str]:
-    """What may stand on a bar, the longest first."""
-    names = [token.name]
-    if token.issued is not None and token.expires is not None:
-        names.insert(0, f"{token.name}, {span(token.expires - token.issued)}")
-    return names
-
-
-def _connection(drawing: Drawing, y: float, connection: Connection, axis: _Axis, now: int) -> None:
+def _connection(
+    drawing: Drawing, y: float, connection: Connection, axis: _Axis, now: int, *, words: bool
+) -> None:
     start = axis.x(connection.start)
     end = max(start + 3, axis.x(now if connection.end is None else connection.end) - 1)
     drawing.box(start, y, end - start, _BAR, "green" if connection.ended in _CALM else "amber")
     ended = connection.ended or "still open"
-    if width_of(ended, 12) + 10 <= end - start:
+    if words and width_of(ended, 12) + 10 <= end - start:
         drawing.words(end - 6, y + 15, ended, anchor="end", kind="on", size=12)
 
 

@@ -14,7 +14,7 @@ from labkit.record import Event
 from labkit.show.bars import drawn
 from labkit.show.html import bold, figure, image
 from labkit.show.html import table as html_table
-from labkit.show.lives import Connection, Life, lives
+from labkit.show.lives import Connection, Life, Token, lives
 from labkit.show.text import Shown, table
 from labkit.show.timeline import chosen, span
 
@@ -22,8 +22,8 @@ __all__ = ["lifetime"]
 
 _HEAD = ("token", "life", "issued", "expires", "then", "connected", "ended by")
 _NEVER = ("never", "")
-#: Rows of one device that are told; of more, the first and the last.
-_MOST, _FIRST = 16, 10
+#: Tokens of one device that are told; of more, the first and the last.
+_MOST, _FIRST, _LAST = 24, 12, 6
 
 
 def lifetime(record: Iterable[Event], client_id: str | None = None, *, since: int = 0) -> Shown:
@@ -39,12 +39,12 @@ def lifetime(record: Iterable[Event], client_id: str | None = None, *, since: in
     events = chosen(record, since, client_id)
     if events is None:
         return Shown(f"no record of events: a {type(record).__name__}")
-    held, now = lives(events)
+    held, now = lives(event for event in events if client_id in (None, event["client_id"]))
     if not held:
         return Shown("no token was issued, and nobody connected")
-    tables = [(life.name, _shortened(_rows(life, now))) for life in held]
+    tables = [(life.name, _rows(life, now)) for life in held]
     text = "\n\n".join(f"{name}\n{table([_HEAD, *rows])}" for name, rows in tables)
-    svg, alt = drawn(held, now)
+    svg, alt = drawn(held, now, [token for life in held for token in _told(life)])
     parts = [part for name, rows in tables for part in (bold(name), html_table(rows, head=_HEAD))]
     above = Markup("<div>{}</div>").format(image(svg, alt))  # on a line of its own
     return Shown(text, figure(above, *parts, text=text))
@@ -53,7 +53,12 @@ def lifetime(record: Iterable[Event], client_id: str | None = None, *, since: in
 def _rows(life: Life, now: int) -> list[tuple[str, ...]]:
     """A row for each token, and more where it opened more than one connection."""
     rows: list[tuple[str, ...]] = []
-    for token in life.tokens:
+    told = _told(life)
+    for number, token in enumerate(life.tokens):
+        if token not in told:
+            if number == _FIRST:
+                rows.append((f"… {len(life.tokens) - len(told)} more", *[""] * (len(_HEAD) - 1)))
+            continue
         issued = "earlier" if token.issued is None else span(token.issued)
         expires = "unknown" if token.expires is None else span(token.expires)
         first, *others = [_connected(each) for each in life.connections if each.token is token] or [_NEVER]
@@ -69,9 +74,7 @@ def _connected(connection: Connection) -> tuple[str, str]:
     return f"{span(connection.start)} to {span(connection.end)}", connection.ended
 
 
-def _shortened(rows: list[tuple[str, ...]]) -> list[tuple[str, ...]]:
-    if len(rows) <= _MOST:
-        return rows
-    last = _MOST - _FIRST - 2
-    left_out = (f"… {len(rows) - _FIRST - last} more",) + ("",) * (len(_HEAD) - 1)
-    return [*rows[:_FIRST], left_out, *rows[-last:]]
+def _told(life: Life) -> list[Token]:
+    """The tokens that have a row in the table, and a name in the picture."""
+    tokens = life.tokens
+    return tokens if len(tokens) <= _MOST else [*tokens[:_FIRST], *tokens[-_LAST:]]

@@ -38,9 +38,19 @@ class Token:
     replaced: int | None = None
     revoked: int | None = None
 
+    @property
+    def life(self) -> str:
+        """How long it is good for, from its issue on; empty where that is not known."""
+        return "" if self.issued is None or self.expires is None else span(self.expires - self.issued)
+
     def alive(self, second: int) -> bool:
         """Whether it is good at a second, as far as anybody knows."""
         return self.revoked is None and (self.expires is None or second < self.expires)
+
+    def give_way(self, second: int) -> None:
+        """Its device has the next one."""
+        if self.replaced is None and self.alive(second) and second >= (self.issued or 0):
+            self.replaced = second
 
     def then(self, now: int) -> str:
         """What became of it, up to now."""
@@ -152,9 +162,8 @@ class _Reader:
         if before is not None and before.token is not token:
             if before.ended == "left" and before.end == self.second and not life.leaves:
                 before.ended = "swap"
-            old, issued = before.token, self.second if token is None or token.issued is None else token.issued
-            if old is not None and old.replaced is None and old.alive(issued) and issued >= (old.issued or 0):
-                old.replaced = issued
+            if before.ended in ("", "swap") and before.token is not None:
+                before.token.give_way(self.second if token is None or token.issued is None else token.issued)
         if token is not None and token not in life.tokens:
             life.tokens.append(token)  # somebody else's
         life.leaves = False

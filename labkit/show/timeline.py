@@ -55,7 +55,7 @@ def chosen(record: object, since: int, client_id: str | None) -> list[Event] | N
         elif event.number < since:
             if key in _ECHOES and (key != ("device", "left") or present.may_leave(name)):
                 to_come[*_ECHOES[key], name] += 1
-        elif client_id is None or name in (None, client_id):
+        elif client_id is None or name == client_id or (name is None and present.concerns(client_id, event)):
             found.append(event)
     return found
 
@@ -83,17 +83,27 @@ class Presence:
 
     def __init__(self) -> None:
         self.open: Counter[object] = Counter()  # connections, by client
+        self._knocking: Counter[object] = Counter()  # CONNECTs that wait for the network
         self._known: set[object] = set()
 
     def see(self, event: Event) -> None:
-        """Take an event in; all but two kinds mean nothing here."""
+        """Take an event in; most kinds mean nothing here."""
         name = event["client_id"]
+        self._knocking[name] += event.kind == "decision.pending"
+        if event.source == "broker" and event.kind in ("connect.accepted", "connect.refused"):
+            self._knocking[name] -= self._knocking[name] > 0
         if (event.source, event.kind) == ("broker", "connect.accepted"):
             self.open[name] += 1
             self._known.add(name)
         elif (event.source, event.kind) == ("broker", "connection.closed"):
             self.open[name] -= self.open[name] > 0
             self._known.add(name)
+
+    def concerns(self, client_id: str, event: Event) -> bool:
+        """Whether an event about no client matters to this one: an outage, or keys for its CONNECT."""
+        return event.kind.startswith("server.") or (
+            event.kind.startswith("keys.") and self._knocking[client_id] > 0
+        )
 
     def may_leave(self, name: object) -> bool:
         """Whether a client that leaves was there.  It may have been sent away, and not have noticed yet."""
