@@ -111,7 +111,9 @@ _facts = st.fixed_dictionaries(
         "jti": st.sampled_from(["a", "b", "c", None]) | _values,
         "reason": st.sampled_from(["disconnect", "expired", "asked to", "taken-over", "revoked"]) | _values,
         "carrier": st.sampled_from(["password", "username", None]),
-        **dict.fromkeys(("lifetime", "expires_in", "iat", "qos", "status", "keys", "return_code"), _values),
+        **dict.fromkeys(
+            ("lifetime", "expires_in", "expires_at", "iat", "qos", "status", "keys", "return_code"), _values
+        ),
         "grant": st.none() | _names,
         "retain": _values,
     },

@@ -3,11 +3,12 @@
 from typing import Any
 
 import jwt
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from support_show import any_events
 
 from labkit import show
-from labkit.record import Record
+from labkit.record import Event, Record
 from labkit.wire import Connect, encode
 
 KEY = "a key that is long enough for HS256, which this test alone uses"
@@ -37,6 +38,30 @@ def test_events_are_numbered_and_relative() -> None:
     assert "t-2" not in str(show.events(record, "connect", since=mark + 2))
     assert "connect" not in str(show.events(record, "token", "publish"))
     assert str(show.events([])) == "nothing happened"
+
+
+def test_events_in_colour_say_the_same_whatever_is_in_them() -> None:
+    record = Record(lambda: 100.0)
+    record.add("broker", "publish.accepted", client_id="t-1", topic="<script>alert(1)</script>", size=4)
+    record.add("device", "connected", client_id="t-1", topic="x" * 300)
+    shown = show.events(record)
+    assert shown.html is not None
+    assert "<script" not in shown.html
+    assert "topic=&lt;script&gt;alert(1)&lt;/script&gt;</code>" in shown.html
+    assert shown.html.index(">broker</span>") < shown.html.index(">device</span>")
+    assert show.events([], "x").html is None
+    assert str(show.events(5)) == "no record of events: a int"  # type: ignore[arg-type]
+    assert str(show.events(["x"])) == "no record of events: a list"  # type: ignore[list-item]
+
+
+@settings(deadline=None)
+@given(any_events)
+def test_any_events_are_listed(events: list[Event]) -> None:
+    text = str(show.events(events))
+    assert all(c.isprintable() or c == "\n" for c in text)
+    assert "c2lnbmF0dXJl" not in text
+    for event in events:
+        assert event.kind in text
 
 
 def test_a_packet_shows_its_parts_and_hides_its_token() -> None:

@@ -7,8 +7,8 @@ from markupsafe import Markup
 from labkit.record import Event
 from labkit.show.html import breakable, chip, figure, mono, whole
 from labkit.show.html import table as html_table
-from labkit.show.steps import TINT_OF
-from labkit.show.text import Shown, masked, seconds, table
+from labkit.show.steps import TINT_OF, named
+from labkit.show.text import Shown, seconds, table
 
 __all__ = ["events"]
 
@@ -19,8 +19,8 @@ _MOMENTS = ("expires_at", "issued_at", "not_before")
 _SPANS = ("expires_in", "lifetime", "retry_after")
 #: Columns that the text keeps to, unless a single fact is longer.
 _LINE = 88
-#: A fact of so many characters stays on one line.
-_SHORT = 48
+#: A fact of so many characters stays on one line; and no fact in a record is longer than the second.
+_SHORT, _LONGEST = 48, 301
 
 
 def events(record: Iterable[Event], *kinds: str, since: int = 0, source: str | None = None) -> Shown:
@@ -32,12 +32,13 @@ def events(record: Iterable[Event], *kinds: str, since: int = 0, source: str | N
         since: leave out events before this number; see ``Record.mark``.
         source: only what this party saw: ``"authserver"``, ``"broker"`` or ``"device"``.
     """
-    if not isinstance(record, Iterable):
+    known = list(record) if isinstance(record, Iterable) else [record]
+    if not all(isinstance(event, Event) for event in known):
         return Shown(f"no record of events: a {type(record).__name__}")
     numbers: dict[str, str] = {}
     rows = [
-        (masked(event.source), masked(event.kind), _facts(event, numbers))
-        for event in record
+        (named(event.source), named(event.kind), _facts(event, numbers))
+        for event in known
         if event.number >= since and source in (None, event.source) and _wanted(event.kind, kinds)
     ]
     if not rows:
@@ -89,9 +90,13 @@ def _facts(event: Event, numbers: dict[str, str]) -> list[str]:
             continue
         if name in ("jti", "new_jti", "old_jti"):
             value = numbers.setdefault(str(value), f"jti-{len(numbers) + 1}")
-        elif name in _MOMENTS and isinstance(value, int | float):
+        elif name in _MOMENTS and _is_finite(value) and _is_finite(event.at):
             value = f"{seconds(float(value) - event.at)} from now"
-        elif name in _SPANS and isinstance(value, int | float):
-            value = seconds(value)
-        told.append(f"{name}={masked(str(value))}")
+        elif name in _SPANS and _is_finite(value):
+            value = seconds(float(value))
+        told.append(f"{named(name)}={named(value, _LONGEST)}")
     return told
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, int | float) and abs(value) < 1e15
