@@ -19,6 +19,7 @@ _STATES: Final = {"passed": ("✓", "green"), "failed": ("✗", "red"), "not ask
 _UNMARKED: Final = "no mark: not reached"
 _ABSENT: Final = ("-", "no such check")
 _LINE: Final = 88
+_LONGEST_NAME: Final = 24  # characters of a name that stays on one line
 
 
 class _Verdict(NamedTuple):
@@ -112,8 +113,8 @@ def _several(
             *rest,
             html.table([[_key(mark, state) for mark, state in legend] + [_UNMARKED]]),
             html.table(
-                [(html.bold(name), _sentence(verdict)) for name, verdict in verdicts]
-                + [(html.bold(name), sentence) for name, sentence in strange]
+                [(_name(name), _sentence(verdict)) for name, verdict in verdicts]
+                + [(_name(name), sentence) for name, sentence in strange]
             ),
             text=text,
         ),
@@ -162,6 +163,11 @@ def _chip(state: str) -> str:
 
 def _mark_chip(mark: str) -> str:
     return next((html.chip(mark, tint) for each, tint in _STATES.values() if each == mark), mark)
+
+
+def _name(name: str) -> Markup:
+    """A name beside its sentence; a client id such as ``lamp-1`` is not broken at its hyphen."""
+    return html.bold(name) if " " in name or len(name) > _LONGEST_NAME else html.whole(html.bold(name))
 
 
 def _key(mark: str, state: str) -> Markup:
