@@ -206,6 +206,18 @@ def test_a_bar_is_as_long_as_the_life_it_stands_for() -> None:
     assert "keep-alive" in told(story.events)
 
 
+def test_what_is_tried_in_vain_behind_the_last_bar_moves_nothing() -> None:
+    """A device without a server tries again at random moments, and two runs of a lesson must look alike."""
+    pictures = set()
+    for later in (0.2, 31.0, 400.0):
+        story = Story().add("authserver token.issued", client_id="t-1", jti="a", lifetime=300, iat=1000)
+        story.add("broker connect.accepted", client_id="t-1", jti="a", expires_in=300.0)
+        story.add("broker connection.closed", client_id="t-1", jti="a", reason="expired", after=300)
+        story.add("device token.failed", client_id="t-1", reason="no answer", after=later)
+        pictures.add(show.lifetime(story.events).html)
+    assert len(pictures) == 1
+
+
 def test_time_is_the_same_however_slow_the_machine_is() -> None:
     seen = set()
     for seed in range(60):

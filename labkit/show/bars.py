@@ -36,8 +36,7 @@ class _Axis:
 def drawn(held: list[Life], now: int, named: list[Token]) -> tuple[str, str]:
     """The picture as SVG, and a sentence that describes it; only what is ``named`` has words on it."""
     shown = held[:_MOST]
-    ends = [token.expires or 0 for life in shown for token in life.tokens]
-    axis = _Axis(max([now, *ends]))
+    axis = _Axis(max(_ends(shown, now)))
     rest = len(held) - len(shown)
     height = _TOP + len(shown) * _LIFE + _AXIS + (20 if rest else 0)
     drawing = Drawing(_WIDTH, height, title := _title(held))
@@ -53,6 +52,12 @@ def drawn(held: list[Life], now: int, named: list[Token]) -> tuple[str, str]:
     if rest:
         drawing.words(14, bottom + _AXIS + 6, f"{rest} more in the table", kind="soft", size=12)
     return str(drawing), title
+
+
+def _ends(shown: list[Life], now: int) -> list[int]:
+    """Where bars end.  Time behind the last is not drawn: a device that tries in vain does so at random."""
+    ends = [now if token.expires is None else token.expires for life in shown for token in life.tokens]
+    return ends + [now if each.end is None else each.end for life in shown for each in life.connections]
 
 
 def _life(drawing: Drawing, top: float, life: Life, axis: _Axis, now: int, named: list[Token]) -> None:
