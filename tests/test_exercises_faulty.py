@@ -4,11 +4,13 @@ import re
 from typing import Any
 
 import pytest
+from support_show import survives
 
 from labkit import Lab
 from labkit.exercises import Outcome
 from labkit.exercises.lesson03 import careless, ex, fifteen_tokens, four_validators
 from labkit.exercises.lesson03.forging import CLIENT, good_claims, sign, validator
+from labkit.exercises.lesson04 import four_cameras
 from labkit.exercises.lesson05 import four_fleets
 
 GOOD = {"a good token", "aud of two, one ours"}
@@ -75,9 +77,20 @@ def test_the_tokens_are_made_anew_and_last_the_day(lab: Lab) -> None:
     assert real.explain(first["a good token"], CLIENT).refusal is None
 
 
+def test_the_cameras_say_in_colour_what_they_say_as_text(lab: Lab) -> None:
+    first, second = four_cameras(lab), four_cameras(lab)
+    assert (first.text, first.html) == (second.text, second.html)
+    words = " ".join(survives(first))
+    assert words == " ".join(first.text.split())
+    assert words.count("invalid_grant") == 7
+    assert words.count("no answer") == 1
+
+
 def test_the_fleets_are_the_same_on_every_run(lab: Lab) -> None:
-    first, second = str(four_fleets(lab)), str(four_fleets(lab))
-    assert first == second
+    picture, again = four_fleets(lab), four_fleets(lab)
+    assert (picture.text, picture.html) == (again.text, again.html)
+    assert " ".join(survives(picture)) == " ".join(picture.text.split())
+    first = picture.text
     assert "alice.smith@example.org" in first
     assert first.count("is new") == 3, "a device with a new name at every start is new every time"
     assert "registration" in first
