@@ -16,9 +16,10 @@ HERE = Path(__file__).resolve().parent
 sys.path.append(str(HERE.parent))  # where pytest finds support_cli
 
 from support_chromium import chromium, find  # noqa: E402
-from support_jupyterlab import NOTEBOOKS, WIDTH, LessonPage, copied, labkit_open, opened  # noqa: E402
+from support_jupyterlab import NOTEBOOKS, LessonPage, copied, labkit_open, opened  # noqa: E402
 
 MOST_BYTES = 300_000
+WIDTH = 1000  # pixels; a README shows about 850 of them, so that letters stay large enough to be read
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +42,8 @@ class Scene:
 SCENES = {
     "lesson-02": Scene(
         notebook="02-connect-with-a-token.ipynb",
-        first="2. The bytes of CONNECT",
-        last="This is the whole packet, byte by byte.",
+        first="A token of 562 characters goes into the password",
+        last="show.packet(recorded)",
     ),
 }
 
@@ -71,6 +72,7 @@ def take(lesson: LessonPage, scene: Scene, path: Path) -> None:
     """Write the part of the open notebook, in its frame, as a PNG."""
     lesson.page.evaluate("() => jupyterapp.shell.collapseLeft()")
     lesson.theme(scene.theme)
+    lesson.page.set_viewport_size({"width": WIDTH, "height": 900})
     height = lesson.page.evaluate(SHOW, [scene.first, scene.last])
     lesson.page.set_viewport_size({"width": WIDTH, "height": int(height)})
     lesson.settle()
