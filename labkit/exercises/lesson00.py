@@ -39,8 +39,7 @@ ex.first_message.check(first_message, lab)
 
 @exercise(
     question=(
-        "Register a device of your own, connect it, and publish a message to a topic that its token allows. "
-        "The check listens to all topics while it calls your function."
+        "Register a device of your own, connect it, and publish a message to a topic that its token allows."
     ),
     cell=_published("____", "____", "____"),
     solution=_published('"lamp-7"', '"lamp-7"', '"devices/lamp-7/state"'),
