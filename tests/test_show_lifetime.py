@@ -64,12 +64,18 @@ def test_a_day_in_a_labs_life_is_told_in_the_same_words_in_every_lab() -> None:
 
 DAY = """\
 thermostat-1
-  token  life   issued  expires      then                        connected        ended by
-  jti-1  300 s  0 s     300 s        replaced after 232 s, 77 %  0 s to 232 s     swap
-  jti-2  300 s  232 s   532 s        replaced after 224 s, 75 %  232 s to 456 s   swap
-  jti-3  300 s  456 s   12 min 36 s  expired                     456 s to 540 s   left
-  jti-4  300 s  540 s   14 min       expired                     540 s to 14 min  expired
-  jti-5  300 s  14 min  19 min                                   never
+  token  life   issued  expires      then
+  jti-1  300 s  0 s     300 s        replaced after 232 s, 77 %
+  jti-2  300 s  232 s   532 s        replaced after 224 s, 75 %
+  jti-3  300 s  456 s   12 min 36 s  expired
+  jti-4  300 s  540 s   14 min       expired
+  jti-5  300 s  14 min  19 min
+  token  connected        ended by
+  jti-1  0 s to 232 s     swap
+  jti-2  232 s to 456 s   swap
+  jti-3  456 s to 540 s   left
+  jti-4  540 s to 14 min  expired
+  jti-5  never
 
 lamp-1
   token  life    issued  expires  then                connected              ended by
@@ -166,14 +172,38 @@ def test_a_device_at_somebody_elses_servers() -> None:
     )
     assert told(story.events).split("\n") == [
         "t-1",
-        "  token    life   issued  expires  then                       connected      ended by",
-        "  token 1  100 s  0 s     100 s    replaced after 80 s, 80 %  0 s to 80 s    swap",
-        "  token 2  100 s  80 s    180 s    expired                    80 s to 180 s  closed by the broker",
+        "  token    life   issued  expires  then",
+        "  token 1  100 s  0 s     100 s    replaced after 80 s, 80 %",
+        "  token 2  100 s  80 s    180 s    expired",
+        "  token    connected      ended by",
+        "  token 1  0 s to 80 s    swap",
+        "  token 2  80 s to 180 s  closed by the broker",
         "",
         "t-2",
         "  token    life  issued  expires  then  connected       ended by",
         "  unknown                               180 s to 180 s  left",
     ]
+
+
+def test_where_the_table_is_too_wide_connections_stand_below_the_tokens() -> None:
+    story = Story()
+    for jti in ("a", "b", "c"):
+        story.add("authserver token.issued", client_id="t-1", jti=jti, lifetime=900, iat=0, after=701)
+        story.add("broker connect.accepted", client_id="t-1", jti=jti, expires_in=900.0)
+        story.add("broker connection.closed", client_id="t-1", jti=jti, reason="keep-alive", after=10)
+        story.add("broker connect.accepted", client_id="t-1", jti=jti, expires_in=890.0)
+    lines = told(story.events).split("\n")
+    assert lines[:3] == [
+        "t-1",
+        "  token  life    issued       expires      then",
+        "  jti-1  15 min  0 s          15 min       replaced after 11 min 51 s, 79 %",
+    ]
+    assert lines[5:8] == [
+        "  token  connected                   ended by",
+        "  jti-1  0 s to 10 s                 keep-alive",
+        "         10 s to 12 min 1 s          keep-alive",
+    ]
+    assert max(map(len, lines)) <= 88
 
 
 def test_many_tokens_and_many_devices_are_cut_short() -> None:

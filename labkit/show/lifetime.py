@@ -21,6 +21,8 @@ from labkit.show.timeline import chosen, span
 __all__ = ["lifetime"]
 
 _HEAD = ("token", "life", "issued", "expires", "then", "connected", "ended by")
+#: How many of the columns are about a token, and how wide a line of text may be, in characters.
+_OF_TOKEN, _LINE = 5, 88
 _NEVER = ("never", "")
 #: Tokens of one device that are told; of more, the first and the last.
 _MOST, _FIRST, _LAST = 24, 12, 6
@@ -43,11 +45,20 @@ def lifetime(record: Iterable[Event], client_id: str | None = None, *, since: in
     if not held:
         return Shown("no token was issued, and nobody connected")
     tables = [(life.name, _rows(life, now)) for life in held]
-    text = "\n\n".join(f"{name}\n{table([_HEAD, *rows])}" for name, rows in tables)
+    text = "\n\n".join(f"{name}\n{_text([_HEAD, *rows])}" for name, rows in tables)
     svg, alt = drawn(held, now, [token for life in held for token in _told(life)])
     parts = [part for name, rows in tables for part in (bold(name), html_table(rows, head=_HEAD))]
     above = Markup("<div>{}</div>").format(image(svg, alt))  # on a line of its own
     return Shown(text, figure(above, *parts, text=text))
+
+
+def _text(rows: list[tuple[str, ...]]) -> str:
+    """The rows as a table, or, where that would be too wide, the connections below the tokens."""
+    whole = table(rows)
+    if max(map(len, whole.split("\n"))) <= _LINE:
+        return whole
+    tokens = [row[:_OF_TOKEN] for row in rows if any(row[:_OF_TOKEN])]
+    return f"{table(tokens)}\n{table([row[:1] + row[_OF_TOKEN:] for row in rows])}"
 
 
 def _rows(life: Life, now: int) -> list[tuple[str, ...]]:
