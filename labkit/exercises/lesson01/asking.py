@@ -191,7 +191,7 @@ ex.next_wait.check(next_wait, lab)
         Wrong(says="hand over the function itself", answer=10),
     ),
     hints=(
-        "The server tells a client that polls too fast so. RFC 8628 §3.5 has a word for it.",
+        "Poll twice in a row, as the text above says. What is the error the second time?",
         "The word is slow_down, and it asks for a longer interval from now on.",
         'slow_down adds 5 seconds: if error == "slow_down": return interval + 5.',
     ),
