@@ -13,7 +13,7 @@ from support_show import HOSTILE, Story, any_events, drawing, missing_words, tex
 from labkit import Lab, show
 from labkit.record import Event, Record
 from labkit.show.svg import Drawing, fitting, width_of
-from labkit.show.timeline import span
+from labkit.show.timeline import Timeline, span
 
 AXIS = re.compile(r"\d+ (s|min)")
 
@@ -320,6 +320,75 @@ def test_any_events_are_drawn(events: list[Event]) -> None:
 def test_what_is_no_record_is_said_so(thing: Any) -> None:
     assert str(show.lifetime(thing)) == f"no record of events: a {type(thing).__name__}"
     assert str(show.lifetime([])) == "no token was issued, and nobody connected"
+
+
+class Moments:
+    """Places events that are told by when they were, and by how much of that was really waited for."""
+
+    def __init__(self) -> None:
+        self.line = Timeline()
+        self.number = 0
+
+    def __call__(self, at: float, real: float | None = None, kind: str = "lab tick", **facts: Any) -> int:
+        source, kind = kind.split(" ")
+        event = Event(number=self.number, at=at, real=real, source=source, kind=kind, facts=facts)
+        self.number += 1
+        return self.line.place(event)
+
+
+def test_time_that_was_waited_for_does_not_count_unless_it_was_long() -> None:
+    at = Moments()
+    assert at(100.0, 0.0) == 0
+    assert at(103.4, 3.4) == 0  # a slow machine
+    assert at(163.9, 3.9) == 60  # 60 s were skipped
+    assert at(166.9, 6.9) == 60
+    assert at(196.9, 36.9) == 90  # somebody has had a coffee: 96.9 s since the start, of which 36.9 s real
+
+
+def test_skipped_time_is_told_in_the_round_number_that_was_skipped() -> None:
+    for seeped in (0.01, 0.4, 1.7, 4.9):
+        at = Moments()
+        assert at(100.0, 0.0) == 0
+        assert at(400.0 + seeped, seeped) == 300
+        assert at(401.0 + seeped, seeped + 0.001) == 301 if seeped < 1 else True
+        assert at(1000.0 + seeped, seeped) == 900
+
+
+def test_a_refresh_is_told_from_the_token_before_it() -> None:
+    """The device counts from there; what came before that took a little longer on every other run."""
+    for delay in (0.0, 0.3, 0.6, 0.9):
+        at = Moments()
+        assert at(100.0, 0.0) == 0
+        issued = {"kind": "authserver token.issued", "client_id": "t-1", "lifetime": 300}
+        assert at(100 + delay, delay, **issued, jti="a") == 0
+        assert at(100 + delay + 231.6, delay + 0.01, **issued, jti="b") == 231
+        assert at(100 + delay + 231.6 + 240.5, delay + 0.02, **issued, jti="c") == 472
+
+
+def test_the_end_of_a_token_is_told_from_its_issue() -> None:
+    for phase in (0.0, 0.25, 0.5, 0.99):
+        for leeway in (0, 30):
+            at = Moments()
+            issued = {"jti": "a", "lifetime": 300, "iat": 1000}
+            assert at(1000 + phase, 0.0, "authserver token.issued", **issued) == 0
+            assert at(1300 + leeway, 0.1, "broker token.expired", jti="a") == 300 + leeway
+            assert at.line.expires == {"a": 300}
+
+
+@pytest.mark.parametrize(
+    ("rest", "life"), [(300.0, 300), (299.98, 300), (299.01, 300), (298.9, 300), (44.6, 45), (0.2, 1)]
+)
+def test_a_token_that_only_the_broker_has_seen(rest: float, life: int) -> None:
+    at = Moments()
+    at(1000.0, 0.0, "broker connect.accepted", jti="a", expires_in=rest)
+    assert at.line.expires == {"a": life}
+
+
+def test_no_moment_is_before_the_one_before() -> None:
+    at = Moments()
+    assert [at(moment) for moment in (100.0, 400.0, 50.0, float("nan"), float("inf"), 401.0)] == [
+        *(0, 300, 300, 300, 300, 301),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -164,17 +164,19 @@ class _Reader:
                 before.ended = "swap"
             if before.ended in ("", "swap") and before.token is not None:
                 before.token.give_way(self.second if token is None or token.issued is None else token.issued)
-        if token is not None and token not in life.tokens:
-            life.tokens.append(token)  # somebody else's
         life.leaves = False
-        life.connections.append(Connection(start=self.second, token=token))
+        self._note(life, Connection(start=self.second, token=token))
 
     def _closed(self, event: Event) -> None:
         life, reason = self._life(event["client_id"]), named(event["reason"], 24)
-        ended = _ENDS.get(reason, reason)
+        ended = _ENDS.get(reason, reason).strip() or "closed"
         if not self._end_oldest(life, ended):  # it was there before the first event
-            begun = Connection(start=0, token=self._token(event), end=self.second, ended=ended)
-            life.connections.append(begun)
+            self._note(life, Connection(start=0, token=self._token(event), end=self.second, ended=ended))
+
+    def _note(self, life: Life, connection: Connection) -> None:
+        life.connections.append(connection)
+        if connection.token is not None and connection.token not in life.tokens:
+            life.tokens.append(connection.token)  # somebody else's
 
     def _end_oldest(self, life: Life, ended: str) -> bool:
         """End the oldest open connection, as a newer one has to wait for it; whether there was one."""

@@ -109,8 +109,9 @@ class Teller:
 
     def say(self, sender: Party, receiver: Party, words: str, tone: str = "", *, minor: bool = False) -> None:
         """One party speaks to another."""
-        words = named(words, _LONGEST)
-        self._steps.append(Step(sender=sender, receiver=receiver, words=words, tone=tone, minor=minor))
+        self._steps.append(
+            Step(sender=sender, receiver=receiver, words=_words(words), tone=tone, minor=minor)
+        )
 
     def ask(
         self,
@@ -127,7 +128,7 @@ class Teller:
 
     def note(self, party: Party, words: str, tone: str = "") -> None:
         """Something that a party does, or that happens to it."""
-        self._steps.append(Step(sender=party, words=named(words, _LONGEST), tone=tone))
+        self._steps.append(Step(sender=party, words=_words(words), tone=tone))
 
     def lose(self, sender: Party, receiver: Party, words: str) -> None:
         """A request that nobody answers.  How often it is tried again is a matter of chance: told once."""
@@ -174,6 +175,10 @@ class Teller:
         known = self._expected[key] > 0
         self._expected[key] -= known
         return known
+
+
+def _words(text: str) -> str:
+    return named(text, _LONGEST).strip() or "nothing"
 
 
 def named(text: object, room: int = 48) -> str:

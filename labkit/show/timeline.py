@@ -9,6 +9,7 @@ successor) is told from the issue of that token.
 import math
 from collections import Counter
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from labkit.record import Event
 
@@ -110,6 +111,14 @@ class Presence:
         return self.open[name] > 0 or name not in self._known
 
 
+class _Point(NamedTuple):
+    """A moment: by the lab's clock, in real seconds without long waits, and on the axis."""
+
+    at: float
+    real: float | None
+    place: float
+
+
 class Timeline:
     """Places events, one after the other, on an axis that starts at the first.
 
@@ -120,10 +129,11 @@ class Timeline:
 
     def __init__(self) -> None:
         self.expires: dict[str, int] = {}
-        self._first: Event | None = None
-        self._latest: Event | None = None
+        self._first: _Point | None = None
+        self._latest: _Point | None = None
         self._at = 0.0  # of the latest, on the axis
-        self._issues: dict[object, tuple[Event, float]] = {}  # by client: its latest token, on the axis
+        self._long = 0.0  # real seconds of all waits that were worth telling
+        self._issues: dict[object, _Point] = {}  # by client: its latest token
         self._ends: dict[object, tuple[float, float]] = {}  # by jti: the end, on the axis and on the clock
 
     @property
@@ -135,12 +145,25 @@ class Timeline:
         if not abs(event.at) < _FOREVER:
             return self.second
         if self._first is None or self._latest is None:
-            self._first = event
-        elif _jumped(self._latest, event):
-            self._at = max(self._at, self._after_jump(event))
-        self._latest = event
+            self._first = self._point(event)
+        else:
+            passed, waited = self._since(self._latest, event)
+            self._long += waited * (waited >= _LONG_WAIT)
+            if passed - waited >= _SKIP or passed >= _LONG_WAIT:
+                self._at = max(self._at, self._after_jump(event))
+        self._latest = self._point(event)
         self._learn(event)
         return self.second
+
+    def _point(self, event: Event) -> "_Point":
+        return _Point(event.at, None if event.real is None else event.real - self._long, self._at)
+
+    def _since(self, earlier: "_Point", event: Event) -> tuple[float, float]:
+        """Seconds by the lab's clock, and how many of them merely seeped in."""
+        passed, now = event.at - earlier.at, self._point(event).real
+        if earlier.real is None or now is None:
+            return passed, 0.0
+        return passed, min(max(0.0, now - earlier.real), passed)
 
     def _after_jump(self, event: Event) -> float:
         assert self._first is not None
@@ -148,17 +171,17 @@ class Timeline:
         if end is not None and event["reason"] in (None, "expired"):
             on_axis, on_clock = end
             return on_axis + max(0, math.floor(event.at - on_clock + _NEARLY))
-        anchor, place = self._first, 0.0
+        anchor = self._first
         if event.kind in _TOKEN_REQUESTS:
-            anchor, place = self._issues.get(event["client_id"], (anchor, place))
-        most, waited = _between(anchor, event)
-        return place + _roundest(most - waited, most)
+            anchor = self._issues.get(event["client_id"], anchor)
+        most, waited = self._since(anchor, event)
+        return anchor.place + _roundest(most - waited, most)
 
     def _learn(self, event: Event) -> None:
         jti, lifetime = event["jti"], _number(event["lifetime"])
         if event.kind == "token.issued" and lifetime is not None:
             issued = _number(event["iat"])
-            self._issues[event["client_id"]] = event, self._at
+            self._issues[event["client_id"]] = self._point(event)
             end = (issued if issued is not None else math.floor(event.at)) + lifetime
             self._ends[jti] = self.second + lifetime, end
         elif jti not in self._ends and (rest := _number(event["expires_in"])) is not None:
@@ -168,19 +191,6 @@ class Timeline:
             self._ends[jti] = self.second + left, event.at + rest
         if jti in self._ends and isinstance(jti, str):
             self.expires[jti] = math.floor(self._ends[jti][0] + _NEARLY)
-
-
-def _between(earlier: Event, later: Event) -> tuple[float, float]:
-    """Seconds by the lab's clock, and how many of them were really waited for."""
-    passed = later.at - earlier.at
-    if earlier.real is None or later.real is None:
-        return passed, 0.0
-    return passed, min(max(0.0, later.real - earlier.real), passed)
-
-
-def _jumped(earlier: Event, later: Event) -> bool:
-    passed, waited = _between(earlier, later)
-    return passed - waited >= _SKIP or passed >= _LONG_WAIT
 
 
 def _roundest(least: float, most: float) -> float:
