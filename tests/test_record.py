@@ -107,6 +107,18 @@ def test_several_wait_at_once_each_for_its_own() -> None:
     assert all(found[kind] % 3 == 2 for kind in ("second", "second.half"))
 
 
+def test_who_waits_gets_the_first_even_if_more_follow_at_once(record: Record) -> None:
+    found: list[int] = []
+    thread = threading.Thread(target=lambda: found.append(record.wait("tick").number))
+    thread.start()
+    while not record._waiters:
+        thread.join(0.001)
+    for _ in range(1000):
+        record.add("lab", "tick")
+    thread.join(5)
+    assert found == [0]
+
+
 def test_waiting_looks_only_at_the_kind_it_waits_for(record: Record) -> None:
     """Or each of a thousand messages would have a thousand looked through."""
 

@@ -131,6 +131,10 @@ def test_an_hour_of_refreshes_is_counted() -> None:
     assert re.findall(r"jti-\d+ for", text) == ["jti-1 for", "jti-2 for"]  # 3 to 14 are among the 12
     assert text.endswith("thermostat-1 → broker                DISCONNECT")
     assert "jwks" in text  # asked for by the way, which makes no refresh different from another
+    whole = lines(told(lab.record))
+    (count,) = (number for number, line in enumerate(whole) if "more refreshes" in line)
+    assert whole[count - 1].endswith("broker → thermostat-1  CONNACK 0: accepted")  # a refresh is whole
+    assert "12 more" in whole[count]
 
 
 def test_whatever_is_repeated_is_counted() -> None:
