@@ -239,6 +239,28 @@ def test_showing_never_raises(thing: object, keys: object) -> None:
     assert lines(thing, keys)
 
 
+def test_entries_that_nobody_asked_for_are_counted(lab: Lab) -> None:
+    lab.register("thermostat-1", lifetime=300)
+    picture = show.token(lab.token("thermostat-1"), lab, only=("client_id", "sub"))
+    survives(picture)
+    assert picture.text == (
+        "as it travels  eyJ… (110 characters) . eyJ… (364 characters) . … (86 characters)\n"
+        "\n"
+        "name         value         meaning                    the broker's checks\n"
+        "header (RFC 7515 §4.1, RFC 9068 §2.1)\n"
+        "  and 3 more\n"
+        "claims (RFC 7519 §4.1, RFC 9068 §2.2)\n"
+        "  sub        thermostat-1  subject: whom it is about  sub\n"
+        "  client_id  thermostat-1  client: who asked for it   client_id, client binding\n"
+        "  and 6 more\n"
+        "signature (RFC 7515 §5.2)\n"
+        "  64 bytes: made with one of the given keys           signature"
+    )
+    assert "and 6 more" in picture.html
+    assert "scope" not in picture.html
+    assert "empty" in show.token(unsigned({}), only=("sub",)).text  # a remark is no entry
+
+
 @relaxed
 @given(st.lists(st.text(alphabet="eyJhbGciOi._-019=", max_size=30), min_size=3, max_size=3))
 def test_what_looks_like_a_token_never_raises(parts: list[str]) -> None:

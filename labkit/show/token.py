@@ -3,7 +3,8 @@
 Showing is not checking: only the signature is verified, and only when keys are at hand.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from textwrap import wrap
 from typing import Final
 
@@ -27,13 +28,14 @@ _LINE: Final = 88
 _LONGEST_NAME: Final = 16
 
 
-def token(text: object, keys: object = None) -> Shown:
+def token(text: object, keys: object = None, *, only: Collection[str] = ()) -> Shown:
     """The parts of a JWT, decoded and explained; a sentence where it is none.  Never raises.
 
     Args:
         text: the token as it travels.  Objects of any other kind are described, not decoded.
         keys: with what to check the signature: a JWK set or its URL, a ``JwksCache``, a ``TokenValidator``,
             or the ``Lab``.  Without keys it is not checked.
+        only: these header parameters and claims, by name; the others are counted.  All by default.
     """
     if isinstance(text, bytes):
         text = text.decode("ascii", "replace")
@@ -45,8 +47,18 @@ def token(text: object, keys: object = None) -> Shown:
     if count != 3:
         return Shown(f"no JWT: {count} part{'s' * (count != 1)}, and a signed one has three, joined by dots")
     reading = read(text, keys)
+    if only:
+        reading = replace(reading, header=_chosen(reading.header, only), claims=_chosen(reading.claims, only))
     words = _text(reading)
     return Shown(words, _html(reading, words))
+
+
+def _chosen(entries: Iterable[Entry], only: Collection[str]) -> list[Entry]:
+    """The entries with these names, every remark, and how many are left out."""
+    entries = list(entries)
+    chosen = [entry for entry in entries if not entry.name or entry.name in only]
+    left_out = len(entries) - len(chosen)
+    return [*chosen, *([Entry(values=[f"and {left_out} more"])] if left_out else [])]
 
 
 def _text(reading: Reading) -> str:
