@@ -10,10 +10,10 @@ words only when it is read.
 
 import re
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from time import monotonic
 from typing import TypeAlias
 
 __all__ = ["Event", "Fact", "Record", "redact"]
@@ -109,16 +109,22 @@ class Record:
     def note(self, source: str, kind: str, names: tuple[str, ...], facts: tuple[Fact, ...]) -> None:
         """The same, for what happens thousands of times a second: looked at when it is read, not before."""
         with self._lock:
-            ring = self._rings.get(kind)
-            if ring is None:
-                ring = self._rings[kind] = deque(maxlen=self._limit)
-            entry = (self._count, self._now(), time.monotonic(), source, kind, names, facts)
-            ring.append(entry)
-            self._count += 1
-            for waiter in self._waiters:
-                if waiter.event is None and waiter.wanted(entry):
-                    waiter.event = _event(entry)
-                    waiter.happened.set()
+            number = self._count
+            self._count = number + 1
+            entry = (number, self._now(), monotonic(), source, kind, names, facts)
+            try:
+                self._rings[kind].append(entry)
+            except KeyError:
+                self._rings[kind] = deque([entry], self._limit)
+            if self._waiters:
+                self._hand_out(entry)
+
+    def _hand_out(self, entry: _Entry) -> None:
+        """Give an event to those who wait for it; call it with the lock."""
+        for waiter in self._waiters:
+            if waiter.event is None and waiter.wanted(entry):
+                waiter.event = _event(entry)
+                waiter.happened.set()
 
     def mark(self) -> int:
         """The number that the next event will have: pass it as ``since`` to see only what is new."""
