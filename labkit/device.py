@@ -227,10 +227,15 @@ class TokenSource:
         return Token(**texts, expires_at=asked_at + life, refresh_at=asked_at + refresh_after)
 
     def _post(self, url: str, form: Mapping[str, str]) -> dict[str, Any]:
-        if self.client_secret is None:
-            return _exchange(url, self.ca_file, {**form, "client_id": self.client_id})  # RFC 6749 §3.2.1
-        secret = quote_plus(self.client_id), quote_plus(self.client_secret)  # form-encoded first (§2.3.1)
-        return _exchange(url, self.ca_file, form, secret)
+        name, secret = quote_plus(self.client_id), self.client_secret  # form-encoded first (RFC 6749 §2.3.1)
+        try:
+            if secret is None:
+                return _exchange(url, self.ca_file, {**form, "client_id": self.client_id})  # §3.2.1
+            return _exchange(url, self.ca_file, form, (name, quote_plus(secret)))
+        except TokenRequestFailed as failure:
+            if failure.status is None and self.record is not None:  # else the server knows
+                self.record.add("device", "token.failed", client_id=self.client_id, reason=str(failure))
+            raise
 
 
 def _is_text(value: object) -> bool:
@@ -446,6 +451,7 @@ class Connection:
                 if self._subscriptions and not self._session_present:
                     self._request(self._subscriptions, timeout)
             except OSError as error:
+                self._note("connect.failed", reason=str(error))
                 raise ConnectionFailed(f"{self._broker} cannot be reached: {error}") from None
             except BaseException:
                 self._hang_up()

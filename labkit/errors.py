@@ -111,10 +111,17 @@ class Undecided(TokenRejected):
 
 
 class MalformedPacket(LabkitError):
-    """Bytes that MQTT does not allow here; ``spec`` names the rule, for example ``"MQTT 3.1.1 §1.5.3"``."""
+    """Bytes that MQTT does not allow here.
 
-    def __init__(self, message: str, *, spec: str = "") -> None:
+    Attributes:
+        spec: the rule, for example ``"MQTT 3.1.1 §1.5.3"``.
+        reason_code: what to answer in MQTT 5 (§4.13.1): 0x81 Malformed Packet, 0x82 Protocol Error, or a more
+            specific one.
+    """
+
+    def __init__(self, message: str, *, spec: str = "", reason_code: int = 0x81) -> None:
         self.spec = spec
+        self.reason_code = reason_code
         super().__init__(f"{message} [{spec}]" if spec else message)
 
 

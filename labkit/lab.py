@@ -108,7 +108,7 @@ class Lab(Addresses):
             self.authserver.start()  # the issuer is a URL, and holds the port
             undo.callback(self.authserver.stop)
             self.resource_server = self.authserver.register_resource_server(RESOURCE_SERVER)
-            self.keys = JwksCache(self.jwks_uri, clock=broker_clock)
+            self.keys = JwksCache(self.jwks_uri, clock=broker_clock, on_fetch=self._note_keys)
             self.validator = new_validator(
                 validation,
                 issuer=self.issuer,
@@ -257,6 +257,13 @@ class Lab(Addresses):
     def revoke(self, client_id: str) -> None:
         """Take back every token of a device: its refresh tokens die, its live connection ends at once."""
         self.authserver.revoke_client(client_id)
+
+    def _note_keys(self, outcome: int | str) -> None:
+        """The broker has asked for the keys: write down how many came, or why none did."""
+        if isinstance(outcome, int):
+            self.record.add("broker", "keys.fetched", keys=outcome)
+        else:
+            self.record.add("broker", "keys.failed", reason=outcome)
 
     def _credentials_of(self, client_id: str) -> Credentials:
         credentials = self._credentials.get(client_id)

@@ -5,20 +5,24 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 import pytest
 
-__all__ = ["needs", "run_labkit"]
+__all__ = ["absent", "needs", "run_labkit"]
 
 
 def needs(program: str) -> str:
     """The path of ``program``; skips the test where it is absent, or fails it where CI promised it."""
     path = shutil.which(program) or shutil.which(program, path="/usr/sbin:/usr/local/sbin")
-    if path is None:
-        if os.environ.get("LABKIT_REQUIRE_ALL"):
-            pytest.fail(f"{program} is absent, and LABKIT_REQUIRE_ALL is set")
-        pytest.skip(f"{program} is not installed")
-    return path
+    return path or absent(f"{program} is not installed")
+
+
+def absent(reason: str) -> NoReturn:
+    """Skip the test, or fail it where CI promised that nothing is missing."""
+    if os.environ.get("LABKIT_REQUIRE_ALL"):
+        pytest.fail(f"{reason}, and LABKIT_REQUIRE_ALL is set")
+    pytest.skip(reason)
 
 
 def run_labkit(*arguments: str, input: str | None = None) -> "subprocess.CompletedProcess[str]":

@@ -147,7 +147,7 @@ def pytest_configure(config: pytest.Config) -> None:
     from labkit.authserver.access_tokens import AccessTokens
     from labkit.authserver.device_codes import DeviceCodes
     from labkit.authserver.families import Families
-    from labkit.record import Record
+    from labkit.record import Record, _event
 
     undo: list[Callable[[], None]] = []
 
@@ -156,8 +156,10 @@ def pytest_configure(config: pytest.Config) -> None:
         for line in (proof[1].get("private_key") or "").splitlines()[1:-1]:
             WATCH.know("private key", line)
 
-    def event(event: Any) -> None:
-        WATCH.hear(f"the record ({event.kind})", " ".join(str(fact) for fact in event.facts.values()))
+    def event(record: Any, source: str, kind: str, names: tuple[str, ...], facts: tuple[Any, ...]) -> None:
+        note(record, source, kind, names, facts)
+        told = _event((0, 0.0, 0.0, source, kind, names, facts))  # as whoever reads it is told
+        WATCH.hear(f"the record ({kind})", " ".join(str(fact) for fact in told.facts.values()))
 
     def printed(captured: Any) -> None:
         for name in ("out", "err"):
@@ -170,7 +172,9 @@ def pytest_configure(config: pytest.Config) -> None:
     _after(Families, "_renew", lambda token: WATCH.know("refresh token", token), undo)
     _after(DeviceCodes, "start", lambda codes: WATCH.know("device code", codes[0]), undo)
     _after(registration, "_proof", credentials, undo)
-    _after(Record, "add", event, undo)
+    note = Record.note
+    Record.note = event  # type: ignore[method-assign]
+    undo.append(lambda: setattr(Record, "note", note))
     _after(CaptureFixture, "readouterr", printed, undo)
     _watch_logs(undo)
     config.addinivalue_line("markers", "tells_a_secret(why): a test that does what nobody should do")

@@ -240,9 +240,15 @@ def test_the_record_tells_the_story() -> None:
             "grant": "client_credentials",
             "scopes": 3,
             "lifetime": 60,
+            "iat": claims_of(token)["iat"],
         }
         party.token(Credentials(client_id=device.client_id, client_secret="wrong"))
-        assert party.record.events("token.refused", client_id=device.client_id, error="invalid_client")
+        refused = party.record.events("token.refused", client_id=device.client_id, error="invalid_client")
+        assert [(event["status"], event["grant"]) for event in refused] == [(401, "client_credentials")]
+        party.http.get(party.server.jwks_uri)
+        assert party.record.events("keys.served", keys=2)
+        party.http.get(party.server.metadata_url)
+        assert party.record.events("metadata.served", path="/.well-known/oauth-authorization-server")
         party.introspect(token)
         assert party.record.events("introspection", caller=party.broker.client_id, active=True)
 

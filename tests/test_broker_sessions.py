@@ -40,7 +40,10 @@ def test_the_newer_connection_takes_over_and_the_older_is_closed(place: Site, cl
         ("dev-1", "jti-3"),
     ]
     kinds = [event.kind for event in place.record.events(client_id="dev-1")]
-    assert kinds == ["connect.accepted", "connect.accepted", "taken-over", "connection.closed"]
+    assert kinds == [
+        *("connect.accepted", "connect.accepted", "taken-over", "will.published", "connection.closed"),
+        "publish.accepted",
+    ]
 
 
 def test_many_take_overs_at_once_leave_exactly_one(place: Site) -> None:

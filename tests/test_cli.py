@@ -182,13 +182,6 @@ def test_demo_tells_the_story_and_succeeds() -> None:
     assert "eyJ" not in shown.stdout
 
 
-def test_doctor_finds_this_machine_ready() -> None:
-    shown = run_labkit("doctor")
-    assert shown.returncode == 0, shown.stdout
-    assert "FAIL" not in shown.stdout
-    assert "the lab" in shown.stdout
-
-
 def test_inspect_decodes_and_explains_offline(tmp_path: Path) -> None:
     with _up() as (facts, _):
         token = _token(facts)
@@ -215,6 +208,10 @@ def test_inspect_decodes_and_explains_offline(tmp_path: Path) -> None:
         (["inspect", "not-a-token"], "no JWT"),
         (["inspect", "-"], "no JWT"),
         (["dmo"], "No such command"),
+        (["wheelhouse"], "Missing argument 'DIR'"),
+        (["wheelhouse", "unused", "--platform", "amiga"], "choose windows"),
+        (["wheelhouse", __file__], "cannot write to"),
+        (["pages", __file__], "cannot write to"),
     ],
 )
 def test_a_mistake_gets_a_sentence_not_a_traceback(arguments: list[str], sentence: str) -> None:

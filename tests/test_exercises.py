@@ -1,7 +1,8 @@
-"""The exercise kit, and the proof of every exercise: stub, solution, wrong answers, hostile answers."""
+"""The exercise kit, and the proof of every exercise: its stub, its solution, its wrong answers."""
 
 import ast
 import json
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support_zoo import Hostile, HostileText
 
 from labkit import Lab
 from labkit.exercises import (
@@ -107,66 +109,6 @@ def test_hints_grow_and_do_not_give_all_away_at_once(task: Exercise) -> None:
     assert all(hint.strip() for hint in (*hints, task.declared.why, task.question))
 
 
-class Hostile:
-    """An object that answers every question with an exception."""
-
-    def __getattribute__(self, name: str) -> Any:
-        raise SystemExit(name)
-
-    def __eq__(self, other: object) -> bool:
-        raise KeyboardInterrupt
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __repr__(self) -> str:
-        raise RecursionError
-
-    __str__ = __iter__ = __len__ = __bool__ = __call__ = __repr__  # type: ignore[assignment]
-
-
-class HostileText(str):
-    def __contains__(self, key: object) -> bool:
-        raise ZeroDivisionError
-
-    __eq__ = __len__ = __getitem__ = split = strip = encode = __contains__  # type: ignore[assignment]
-    __hash__ = str.__hash__
-
-
-def _endless() -> Iterator[int]:
-    while True:
-        yield 1
-
-
-def _exits(*_args: object) -> None:
-    raise SystemExit
-
-
-loop: list[Any] = []
-loop.append(loop)
-HOSTILE: list[Any] = [
-    None, True, 0, -1, 10**400, float("nan"), "", "x", "\ud800", b"", "é" * 70_000, [], {}, {"a": 1}, set(),
-    loop, object(), Hostile(), Hostile, HostileText("a.b.c"), _endless(), _exits, lambda: Hostile(),
-    lambda *_: Hostile(), lambda *_: None, lambda *_: [], lambda *_: {}, print, type, len, ValueError("x"),
-    NotImplemented, ...,
-]  # fmt: skip
-
-
-@EVERY
-def test_no_object_makes_a_check_raise(task: Exercise, shared_lab: Lab) -> None:
-    for answer in [*HOSTILE, *([thing] for thing in HOSTILE), *({"a": thing} for thing in HOSTILE)]:
-        result = task.check(answer, shared_lab)
-        assert result.outcome in (Outcome.NOT_YET, Outcome.CANNOT_TELL)
-        assert str(result)
-
-
-@EVERY
-def test_no_lab_or_a_stopped_one_is_no_reason_to_raise(task: Exercise) -> None:
-    stopped = Lab()
-    stopped.stop()
-    for lab in (None, stopped, Hostile(), 7):
-        assert isinstance(task.check(task.declared.wrong[0].answer or "x", lab), Result)
-
-
 @pytest.mark.parametrize("quiz", QUIZZES, ids=lambda quiz: quiz.id)
 def test_a_quiz_explains_every_choice(quiz: Quiz, shared_lab: Lab) -> None:
     assert run_cell(quiz.stub, "", shared_lab).outcome is Outcome.NOT_ATTEMPTED
@@ -224,7 +166,7 @@ def test_four_outcomes(shared_lab: Lab) -> None:
 
 def test_what_the_learners_code_raises_is_told() -> None:
     assert "ZeroDivisionError: division by zero" in str(twice.check(lambda n: n / 0))
-    assert "SystemExit" in str(twice.check(_exits))
+    assert "SystemExit" in str(twice.check(sys.exit))
     assert "TypeError" in str(twice.check(7))
 
 

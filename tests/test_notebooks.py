@@ -1,8 +1,9 @@
-"""The form of every notebook, and a learner's run with all solutions filled in.
+"""The form of every notebook, and the runs of learners: all solved, twice over, backwards.
 
 That the stored outputs are true is proved by nbval, which pytest runs on ``notebooks/`` (see conftest.py).
 """
 
+import ast
 import re
 from itertools import pairwise
 from pathlib import Path
@@ -10,11 +11,13 @@ from pathlib import Path
 import nbformat
 import pytest
 from nbformat import NotebookNode
-from refresh_notebooks import METADATA, execute, find, read
+from refresh_notebooks import METADATA, execute, find, opened, read
 
+import labkit
 from labkit.exercises import Exercise, Lesson, lessons
 
 PATHS = find()
+LABKIT = Path(labkit.__file__).parent
 LESSONS = {lesson.number: lesson for lesson in lessons()}
 EVERY = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 SETUP = "from labkit import Lab\n\nlab = Lab.start()"
@@ -36,7 +39,8 @@ def prose(notebook: NotebookNode) -> str:
 
 
 def text_of(output: NotebookNode) -> str:
-    texts = [output.get("text"), output.get("evalue"), *output.get("data", {}).values()]
+    shown = dict(output.get("data", {}))
+    texts = [output.get("text"), output.get("evalue"), shown.pop("text/plain", None), *shown.values()]
     return "\n".join(text for text in texts if isinstance(text, str))
 
 
@@ -80,9 +84,16 @@ def test_no_output_holds(path: Path, kind: str) -> None:
 def test_a_cell_fits_on_a_projector(path: Path) -> None:
     for cell in code(read(path)):
         lines = cell.source.split("\n")
-        assert len(lines) <= 15 or task_of(cell), cell.source
-        assert len(lines) <= 25, cell.source
+        assert len(lines) <= 15, cell.source
         assert max(map(len, lines)) <= 88, max(lines, key=len)
+
+
+@EVERY
+def test_a_solved_exercise_fits_as_well(path: Path) -> None:
+    for task in lesson_of(path).tasks.values():
+        lines = task.solved.split("\n")
+        assert len(lines) <= 15, task.solved
+        assert max(map(len, lines)) <= 90, max(lines, key=len)
 
 
 @EVERY
@@ -156,11 +167,84 @@ def test_exercise_cells_are_the_declared_stubs_below_their_questions(path: Path)
 
 
 @EVERY
-def test_a_learner_who_solves_everything_gets_through(path: Path) -> None:
+def test_a_learner_who_solves_everything_gets_through_and_may_run_it_again(path: Path) -> None:
     lesson, notebook = lesson_of(path), read(path)
-    for cell in code(notebook):
+    for cell in [*notebook.cells]:
         if name := task_of(cell):
             cell.source = lesson.tasks[name].solved
+            again = nbformat.from_dict(cell)
+            again.id = f"{cell.id}-again"
+            notebook.cells.insert(notebook.cells.index(cell) + 1, again)
     for cell in code(execute(notebook)):
         if name := task_of(cell):
             assert any(text_of(output).startswith("Right") for output in cell.outputs), name
+
+
+@EVERY
+def test_no_cell_fails_when_it_is_run_twice_or_when_sections_are_run_backwards(path: Path) -> None:
+    """Each cell twice in a row; then each section behind the set-up cell alone, the last one first."""
+    notebook = read(path)
+    setup, *others = sections(notebook)
+    assert len(others) >= 4
+    with opened(notebook) as kernel:
+        for index in [*setup, *(index for section in others for index in section)]:
+            kernel.run(index)
+            kernel.run(index)
+        for section in reversed(others):
+            kernel.run_text("%reset -f")
+            for index in [*setup, *section]:
+                kernel.run(index)
+
+
+def sections(notebook: NotebookNode) -> list[list[int]]:
+    """The indexes of the code cells below each second-level heading, those before the first one first."""
+    found: list[list[int]] = [[]]
+    for index, cell in enumerate(notebook.cells):
+        if cell.cell_type == "code":
+            found[-1].append(index)
+        elif re.search(r"^## ", cell.source, flags=re.M):
+            assert len(re.findall(r"^## ", cell.source, flags=re.M)) == 1
+            found.append([])
+    return [section for section in found if section]
+
+
+@EVERY
+def test_outputs_are_text_and_html_only(path: Path) -> None:
+    """What a diff shows, nbval compares and an untrusted notebook keeps; and every picture is also a text."""
+    for cell in code(read(path)):
+        for output in cell.outputs:
+            kinds = set(output.get("data", {}))
+            assert kinds <= {"text/plain", "text/html"}, kinds
+            assert not kinds or "text/plain" in kinds
+            assert "<script" not in output.get("data", {}).get("text/html", "")
+
+
+CARRIED = [
+    ("02", "log_in"), ("02", "tapped"), ("02", "answer_to"), ("03", "public_keys"), ("03", "check_signature"),
+    ("03", "check_claims"), ("03", "by_hand"), ("04", "connect"), ("05", "connect"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("number", "name"), CARRIED, ids="-".join)
+def test_what_a_section_imports_is_what_an_earlier_one_wrote(number: str, name: str) -> None:
+    """A section can be run alone because a module holds the helpers of the sections before it."""
+    module = "handmade" if number == "03" else "carried"
+    held = (LABKIT / f"exercises/lesson{number}/{module}.py").read_text(encoding="utf-8")
+    (path,) = (path for path in PATHS if path.name.startswith(number))
+    written = [cell.source for cell in code(read(path)) if f"def {name}(" in cell.source]
+    assert len(written) == 1
+    assert bare(written[0], name) == bare(held, name)
+
+
+def bare(source: str, name: str) -> str:
+    """A function without its annotations and without comments."""
+    (function,) = (
+        node
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.FunctionDef) and node.name == name
+    )
+    function.returns = None
+    for arg in function.args.args:
+        arg.annotation = None
+    text = ast.unparse(function)
+    return re.sub(r"^(\s*\w+): [\w\[\], ]+ = ", r"\1 = ", text, flags=re.M)

@@ -57,7 +57,8 @@ def _publishes() -> st.SearchStrategy[Publish]:
 packets: st.SearchStrategy[Packet] = st.one_of(
     _connects(),
     _publishes(),
-    st.builds(Connack, session_present=st.booleans(), return_code=st.integers(0, 255)),
+    st.builds(Connack, session_present=st.booleans()),
+    st.builds(Connack, return_code=st.integers(0, 255)),
     *(st.builds(kind, packet_id=ids) for kind in (Puback, Pubrec, Pubrel, Pubcomp, Unsuback)),
     st.builds(Subscribe, packet_id=ids, filters=st.lists(st.tuples(topic, qos), min_size=1).map(tuple)),
     st.builds(
@@ -137,6 +138,7 @@ MALFORMED = {
     "§1.5.3 user name": connect(0x82, b"\0\1c\0\1\xff"),
     "§1.5.3 will topic": connect(0x06, b"\0\1c\0\1\xff\0\0"),
     "§3.2.2.1 CONNACK reserved": b"\x20\x02\x02\x00",
+    "§3.2.2.2 CONNACK refuses with a session": b"\x20\x02\x01\x05",
     "§3.3.1.1 DUP at QoS 0": frame(0x38, b"\0\1t"),
     "§3.3.1.2 QoS 3": frame(0x36, b"\0\1t\0\1"),
     "§3.3.2.1 wildcard +": frame(0x30, b"\0\3a/+"),

@@ -71,6 +71,9 @@ class Form:
                 client_id=claimed_client_id(request) if request is not None else None,
                 error=error.error,
                 reason=error.get_error_description() or None,
+                status=reply.status,
+                path=scope["path"],
+                grant=request.form.get("grant_type") if request is not None else None,
             )
         await reply(scope, receive, send)
 
@@ -100,9 +103,11 @@ def build_app(core: Core, describe: Callable[[], Mapping[str, Any]], origin: str
 
     def jwks(scope: Scope) -> Reply:
         keys = {"keys": [key.jwk for key in state.keys.published()]}
+        state.note("keys.served", keys=len(keys["keys"]))
         return _cacheable(keys, b"application/jwk-set+json", JWKS_MAX_AGE)  # RFC 7517 §8.5.1
 
     def described(scope: Scope) -> Reply:
+        state.note("metadata.served", path=scope["path"])
         return _cacheable(describe(), b"application/json", 60)
 
     def page_form(scope: Scope) -> Reply:

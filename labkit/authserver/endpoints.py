@@ -65,7 +65,13 @@ class Revocation(_AnyHint, RevocationEndpoint):  # type: ignore[misc]
         claims = state.active(token)
         return None if claims is None else _Presented(claims["client_id"], jti=claims["jti"])
 
+    def create_endpoint_response(self, request: Any) -> Any:
+        response = super().create_endpoint_response(request)
+        self.server.state.note("revocation.answered", client_id=request.client.client_id)
+        return response
+
     def revoke_token(self, token: "_Presented", request: Any) -> None:
+        self.server.state.note("revocation.asked", client_id=token.client_id)
         if token.family is not None:
             self.server.state.kill(token.family)
         else:
@@ -95,6 +101,7 @@ class DeviceAuthorization(DeviceAuthorizationEndpoint):  # type: ignore[misc]
         device_code, user_code = state.ask_owner(
             client, request.form.get("scope"), request.form.get("resource")
         )
+        state.note("device.asked", client_id=client.client_id, expires_in=LIFETIME)
         uri = self.server.verification_uri
         body = {
             "device_code": device_code,

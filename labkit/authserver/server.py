@@ -272,11 +272,13 @@ class AuthServer(Service):
         app = build_app(self._core, self._describe, issuer)
         self._listener = HttpListener(self.faults.over(app), self._state.now, self.faults.wake)
         await self._listener.open(sock)
+        self._state.note("server.started")
 
     async def _close(self) -> None:
         self._state.keys.pause()
         if self._listener is not None:
             await self._listener.close()
+            self._state.note("server.stopped")
 
     def _describe(self) -> dict[str, Any]:
         return metadata(

@@ -250,6 +250,7 @@ class State:
             grant=grant_type,
             scopes=len(scopes),
             lifetime=client.lifetime,
+            iat=issued.expires_at - client.lifetime,
         )
         return issued
 

@@ -3,12 +3,17 @@
 What it writes to the record, with source ``"broker"``:
 
 =====================  =============================================================================
+``decision.pending``   client_id, carrier: of a CONNECT that cannot be judged without asking the network
 ``connect.accepted``   client_id, jti, carrier, expires_in (seconds)
 ``connect.refused``    client_id (what the caller claimed), reason, return_code, carrier
+``publish.accepted``   client_id, jti, topic, qos, retain, size (bytes); never what it says
 ``publish.refused``    client_id, jti, topic: acknowledged, but not forwarded
+``subscribe.accepted`` client_id, jti, filter, qos (granted)
 ``subscribe.refused``  client_id, jti, filter, reason
 ``retain.refused``     topic, reason: forwarded, but not retained
+``message.delivered``  client_id, topic, qos: sent to a subscriber
 ``message.dropped``    client_id, topic: the first of those that found its queue full
+``will.published``     client_id, jti, topic, qos, retain, size
 ``token.expired``      client_id, jti
 ``token.revoked``      client_id, jti
 ``taken-over``         client_id, jti: of the older connection
@@ -16,6 +21,7 @@ What it writes to the record, with source ``"broker"``:
 ``protocol.error``     reason, and client_id once it is known to be true
 ``connection.closed``  client_id, jti, reason: the end of every accepted connection
 ``internal.error``     client_id, reason: a fault of the broker; please report it
+``server.started``     and ``server.stopped``
 =====================  =============================================================================
 """
 

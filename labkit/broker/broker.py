@@ -162,6 +162,7 @@ class Broker(Service):
             sock.close()
             raise
         self._inner, self._gate_keeper = inner, gate
+        self._record.add("broker", "server.started")
         # A full collection walks every object of the process and stops the loop for some 100 ms.  What is
         # there before the first client stays out of it; the collector itself stays on.
         gc.freeze()
@@ -184,6 +185,7 @@ class Broker(Service):
             self._rechecks.close()
         await stop_listening(server)
         await gate.close()
+        self._record.add("broker", "server.stopped")
         self._gate_keeper = None
         gc.unfreeze()
         self._kept = inner.give_away()

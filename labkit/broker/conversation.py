@@ -1,10 +1,12 @@
 """What an admitted client says, and what the broker does about it: MQTT 3.1.1 §3 and §4."""
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from labkit.broker.connection import Connection
 from labkit.errors import MalformedPacket
+from labkit.record import Fact
 from labkit.topics import valid_filter
 from labkit.wire import (
     Connack,
@@ -32,6 +34,9 @@ __all__ = ["converse"]
 REFUSED = 0x80  # §3.9.3
 #: QoS 2 messages that a client may leave unreleased; 3.1.1 knows no number for it.
 _MAX_UNRELEASED = 1000
+#: Names of what the record says about a message.
+_ABOUT_MESSAGE = ("client_id", "jti", "topic", "qos", "retain", "size")
+_ABOUT_DELIVERY = ("client_id", "topic", "qos")
 #: How many filters of one packet are worked on before other clients get a turn.
 _TURN = 32
 
@@ -48,7 +53,11 @@ async def converse(broker: "InnerBroker", session: "Session", connection: Connec
     connection.send(encode(Connack(session_present=bool(session.parent))))
     outbox = session.outbox
     connection.on_writable = outbox.flush
-    outbox.attach(connection, session.permissions.may_receive)
+    outbox.attach(
+        connection,
+        session.permissions.may_receive,
+        _deliveries(broker, connection, guest.client_id),
+    )
     try:
         while (packet := await connection.receive()) is not None:
             if isinstance(packet, Disconnect):
@@ -61,6 +70,7 @@ async def converse(broker: "InnerBroker", session: "Session", connection: Connec
         outbox.detach()
         if will is not None:  # §3.1.2.5
             message = Publish(topic=will.topic, payload=will.payload, qos=will.qos, retain=will.retain)
+            _note_message(broker, connection, "will.published", message)
             await _distribute(broker, message)
 
 
@@ -107,6 +117,7 @@ async def _publish(
         if packet.topic.startswith("$") or not session.permissions.may_publish(packet.topic):
             _note(broker, connection, "publish.refused", topic=packet.topic)
         else:
+            _note_message(broker, connection, "publish.accepted", packet)
             await _distribute(broker, packet)
     if packet.qos == 1:
         connection.send(encode(Puback(packet_id=packet.packet_id)))
@@ -135,6 +146,7 @@ async def _subscribe(
         reason = _objection(broker, session, topic_filter)
         if reason is None:
             codes.append(await broker.subscribe(session, topic_filter, qos))
+            _note(broker, connection, "subscribe.accepted", filter=topic_filter, qos=codes[-1])
         else:
             _note(broker, connection, "subscribe.refused", filter=topic_filter, reason=reason)
             codes.append(REFUSED)
@@ -160,7 +172,27 @@ def _objection(broker: "InnerBroker", session: "Session", topic_filter: str) -> 
     return None
 
 
-def _note(broker: "InnerBroker", connection: Connection, kind: str, **facts: str) -> None:
+def _note(broker: "InnerBroker", connection: Connection, kind: str, **facts: Fact) -> None:
     guest = connection.guest
     assert guest is not None
     broker.record.add("broker", kind, client_id=guest.client_id, jti=guest.token.jti, **facts)
+
+
+def _note_message(broker: "InnerBroker", connection: Connection, kind: str, message: Publish) -> None:
+    """A message without what it says, which is nobody's business."""
+    guest = connection.guest
+    assert guest is not None
+    about = message.topic, message.qos, message.retain, len(message.payload)
+    broker.record.note("broker", kind, _ABOUT_MESSAGE, (guest.client_id, guest.token.jti, *about))
+
+
+def _deliveries(broker: "InnerBroker", connection: Connection, client_id: str) -> Callable[[Publish], None]:
+    """Writes down what is sent to a client."""
+    note = broker.record.note
+
+    def delivered(message: Publish) -> None:
+        if connection.reason is None:  # else it went nowhere
+            facts = client_id, message.topic, message.qos
+            note("broker", "message.delivered", _ABOUT_DELIVERY, facts)
+
+    return delivered

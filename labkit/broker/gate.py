@@ -123,6 +123,8 @@ class Gate:
 
     def _decide_aside(self, connection: Connection, presented: Presented) -> None:
         connection.pause()
+        client_id, carrier = presented.connect.client_id[:128], presented.carrier
+        self._record.add("broker", "decision.pending", client_id=client_id, carrier=carrier)
         work = self._pool.submit(decide, presented, self._validator)
         self._deciding.add(work)
         work.add_done_callback(partial(self._hand_back, connection, presented.connect))

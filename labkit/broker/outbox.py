@@ -33,7 +33,17 @@ class Line(Protocol):
 class Outbox:
     """The outgoing half of a session."""
 
-    __slots__ = ("_bytes", "_fleeting", "_in_flight", "_last_id", "_limits", "_line", "_queue", "dropped")
+    __slots__ = (
+        "_bytes",
+        "_fleeting",
+        "_in_flight",
+        "_last_id",
+        "_limits",
+        "_line",
+        "_queue",
+        "_sent",
+        "dropped",
+    )
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -44,21 +54,29 @@ class Outbox:
         self._in_flight: dict[int, Publish | None] = {}
         self._last_id = 0
         self._line: Line | None = None
+        self._sent: Callable[[Publish], object] = _unheard
         self.dropped = 0  # since the client is here
 
-    def attach(self, line: Line, may_receive: Callable[[str], bool]) -> None:
-        """The client is here: what was in flight goes out again, then what has waited.
+    def attach(
+        self,
+        line: Line,
+        may_receive: Callable[[str], bool],
+        sent: "Callable[[Publish], object] | None" = None,
+    ) -> None:
+        """The client is here: what was in flight goes out again, then what has waited; ``sent`` hears of it.
 
         What the token of this connection may not receive is dropped.  Spec: §4.4 [MQTT-4.4.0-1], §4.6.
         """
         self._keep(lambda message: may_receive(message.topic))
         self._line = line
+        self._sent = sent or _unheard
         self.dropped = 0
         for packet_id, message in list(self._in_flight.items()):
             if message is None:
                 line.send(encode(Pubrel(packet_id=packet_id)))
             elif may_receive(message.topic):
                 line.send(_encoded(message, packet_id, dup=True))
+                self._sent(message)
             else:
                 del self._in_flight[packet_id]
         self.flush()
@@ -79,6 +97,7 @@ class Outbox:
                 return True
             if line.writable and not self._fleeting:
                 line.send(encode(message))
+                self._sent(message)
                 return True
         elif line is not None and not self._queue and self._may_fly(line):
             self._launch(message, line)
@@ -109,6 +128,7 @@ class Outbox:
             else:
                 self._fleeting -= 1
                 line.send(encode(message))
+                self._sent(message)
 
     def puback(self, packet_id: int) -> None:
         """QoS 1 is done.  Spec: §4.3.2."""
@@ -152,6 +172,11 @@ class Outbox:
         self._last_id = packet_id
         self._in_flight[packet_id] = message
         line.send(_encoded(message, packet_id, dup=False))
+        self._sent(message)
+
+
+def _unheard(message: Publish) -> None:
+    """Nobody wants to know."""
 
 
 def _size(message: Publish) -> int:

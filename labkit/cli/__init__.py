@@ -1,4 +1,6 @@
-"""The command line: ``labkit open | up | demo | doctor | inspect``.  ``labkit`` alone is ``labkit open``.
+"""The command line: ``labkit open | up | demo | doctor | inspect | wheelhouse | pages``.
+
+``labkit`` alone is ``labkit open``.
 
 Every command lives in a module of its own and imports the servers only when it runs: ``--help`` stays quick.
 A failure that labkit understands is one or two sentences on standard error and exit status 1.
@@ -123,6 +125,35 @@ def inspect(
     raise typer.Exit(
         inspect_token(token, keys_file=keys, issuer=issuer, audience=audience, client_id=client_id)
     )
+
+
+@app.command()
+def wheelhouse(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to put the wheels.")],
+    platform: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="For another system: windows, macos, macos-intel, linux, linux-arm or all; repeat for more.",
+        ),
+    ] = None,
+    python: Annotated[
+        list[str] | None,
+        typer.Option(metavar="X.Y", help="For another Python: 3.11, 3.12, 3.13 or all; repeat for more."),
+    ] = None,
+) -> None:
+    """Collect everything that an installation needs, for a room without Wi-Fi."""
+    from labkit.cli.collecting import collect, targets
+
+    raise typer.Exit(collect(folder, targets(platform or [], python or [])))
+
+
+@app.command()
+def pages(folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to put the pages.")]) -> None:
+    """Write the lessons with their outputs as HTML, to be read without a network."""
+    from labkit.cli.rendering import render
+
+    raise typer.Exit(render(folder))
 
 
 def main() -> None:

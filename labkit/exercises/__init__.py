@@ -17,7 +17,8 @@ deleted (:mod:`labkit.exercises.progress`).
 For authors: one module or package per notebook, ``lessonNN``.  It declares each exercise with
 :func:`exercise` around its judge, and holds them as ``ex = Lesson("NN", title, first, second, Quiz(…))``.
 A judge returns :func:`right`, :func:`not_yet` or :func:`cannot_tell`, and calls the learner's functions
-through :func:`try_answer`.
+through :func:`try_answer`.  It compares types exactly, as a subclass may run code of its own, and shows a
+learner's value by :func:`brief`.
 """
 
 from labkit.exercises.blank import ____, has_blank
@@ -26,7 +27,8 @@ from labkit.exercises.lesson import Lesson, lessons, status
 from labkit.exercises.outcome import Outcome, Result, cannot_tell, not_yet, right
 from labkit.exercises.progress import progress
 from labkit.exercises.quiz import Choice, Question, Quiz
-from labkit.exercises.task import AnswerFailed, Exercise, Wrong, exercise, try_answer
+from labkit.exercises.task import Exercise, Wrong, exercise
+from labkit.exercises.trying import AnswerFailed, brief, name_of, try_answer
 
 __all__ = [
     "AnswerFailed",
@@ -39,11 +41,13 @@ __all__ = [
     "Result",
     "Wrong",
     "____",
+    "brief",
     "cannot_tell",
     "exercise",
     "first_mistake",
     "has_blank",
     "lessons",
+    "name_of",
     "not_yet",
     "progress",
     "right",

@@ -3,8 +3,11 @@
 import importlib
 import pkgutil
 
+from labkit.exercises.note import Note, progress_chip
 from labkit.exercises.progress import progress
-from labkit.exercises.task import Note, Task
+from labkit.exercises.rich import block, whole
+from labkit.exercises.task import Task
+from labkit.show.html import bold, mono
 
 __all__ = ["Lesson", "lessons", "status"]
 
@@ -28,11 +31,16 @@ class Lesson:
     def status(self) -> Note:
         """What is done in this lesson, and a short code for the chat that says no more than that."""
         done = progress.done()
-        lines = [f"Lesson {self.number}, {self.title}"]
-        lines += [
-            f"  {'done ' if task.id in done else 'to do'}  ex.{name}" for name, task in self.tasks.items()
-        ]
-        return Note("\n".join([*lines, f"For the chat: {self.code()}"]))
+        title, chat = f"Lesson {self.number}, {self.title}", f"For the chat: {self.code()}"
+        tasks = [("done" if task.id in done else "to do", f"ex.{name}") for name, task in self.tasks.items()]
+        return Note(
+            "\n".join([title, *(f"  {state:5}  {name}" for state, name in tasks), chat]),
+            whole(
+                block(bold(title)),
+                *(block(progress_chip(state), mono(name), indent=16) for state, name in tasks),
+                block("For the chat:", mono(self.code())),
+            ),
+        )
 
     def code(self) -> str:
         """Lesson, exercises done and exercises in all, for example ``"01 2/4"``."""
@@ -53,6 +61,9 @@ class Lesson:
 
     def __repr__(self) -> str:
         return self.status()
+
+    def _repr_html_(self) -> str | None:  # what Jupyter asks for
+        return self.status().html
 
 
 def lessons() -> list[Lesson]:

@@ -4,10 +4,15 @@ from dataclasses import dataclass
 from dataclasses import replace as changed
 from typing import Any
 
+from markupsafe import Markup
+
 from labkit.exercises.blank import has_blank
+from labkit.exercises.note import Note
 from labkit.exercises.outcome import Outcome, Result, cannot_tell, not_attempted, not_yet, right, wrap
 from labkit.exercises.progress import progress
-from labkit.exercises.task import Note
+from labkit.exercises.rich import block, prose, whole
+from labkit.exercises.trying import name_of
+from labkit.show.html import bold, chip
 
 __all__ = ["Choice", "Question", "Quiz"]
 
@@ -81,20 +86,22 @@ class Quiz:
         try:
             result = self._judge(answers)
         except BaseException as error:
-            return cannot_tell(f"judging the answers ended in {type(error).__name__}.")
+            return cannot_tell(f"judging the answers ended in {name_of(type(error))}.")
         if result.outcome is Outcome.RIGHT:
             progress.add(self.id)
         return result
 
     def solution(self) -> Note:
         """The right letters, each with its reason."""
+        notes = [
+            (f"{number}.", question.letter, question.choices[LETTERS.index(question.letter)].note)
+            for number, question in enumerate(self.questions, 1)
+        ]
         return Note(
-            wrap(
-                "\n".join(
-                    f"{number}. {question.letter}: {question.choices[LETTERS.index(question.letter)].note}"
-                    for number, question in enumerate(self.questions, 1)
-                )
-            )
+            wrap("\n".join(f"{number} {letter}: {note}" for number, letter, note in notes)),
+            whole(
+                *(block(number, chip(f"{letter} ✓", "green"), prose(note)) for number, letter, note in notes)
+            ),
         )
 
     def _judge(self, answers: tuple[Any, ...]) -> Result:
@@ -102,11 +109,10 @@ class Quiz:
             return not_attempted('replace each ____ by a letter in quotes, such as "a".')
         if len(answers) != len(self.questions):
             return not_yet(f"there are {len(self.questions)} questions, and you gave {len(answers)} answers.")
-        judged = [_judge(question, answer) for question, answer in zip(self.questions, answers, strict=True)]
-        count = sum(good for good, _ in judged)
-        lines = "\n".join(f"{number}. {text}" for number, (_, text) in enumerate(judged, 1))
-        summary = f"{count} of {len(judged)} questions."
-        return changed(right(summary) if count == len(judged) else not_yet(summary), more=lines)
+        each = tuple(_judge(*pair) for pair in zip(self.questions, answers, strict=True))
+        count = sum(result.outcome is Outcome.RIGHT for result in each)
+        summary = f"{count} of {len(each)} questions."
+        return changed(right(summary) if count == len(each) else not_yet(summary), each=each)
 
     def _cell(self, answers: str) -> str:
         return f"from labkit.exercises.lesson{self.lesson} import ____, ex\n\nex.quiz.check({answers})"
@@ -114,13 +120,28 @@ class Quiz:
     def __repr__(self) -> str:
         return wrap(self.question)
 
+    def _repr_html_(self) -> str:  # what Jupyter asks for
+        return whole(*(_listed(number, question) for number, question in enumerate(self.questions, 1)))
 
-def _judge(question: Question, answer: Any) -> tuple[bool, str]:
+
+def _listed(number: int, question: Question) -> Markup:
+    """A question, and its choices as a list."""
+    item = Markup('<li style="margin:2px 0">{} {}</li>')
+    items = (
+        item.format(bold(f"{letter})"), prose(c.text))
+        for letter, c in zip(LETTERS, question.choices, strict=False)
+    )
+    style = "list-style:none;margin:2px 0 10px 0;padding-left:24px"
+    choices = Markup('<ul style="{}">{}</ul>').format(style, Markup("").join(items))
+    return block(bold(f"{number}."), prose(question.text)) + choices
+
+
+def _judge(question: Question, answer: Any) -> Result:
     if has_blank(answer):
-        return False, "Not attempted."
+        return not_attempted("")
     letters = LETTERS[: len(question.choices)]
     letter = answer.strip().rstrip(").").lower() if type(answer) is str else ""
     if len(letter) != 1 or letter not in letters:
-        return False, f'Answer with one letter from "a" to "{letters[-1]}", in quotes.'
+        return not_yet(f'answer with one letter from "a" to "{letters[-1]}", in quotes.')
     choice = question.choices[letters.index(letter)]
-    return choice.right, f"{'Right' if choice.right else 'Not yet'}: {choice.note}"
+    return right(choice.note) if choice.right else not_yet(choice.note)

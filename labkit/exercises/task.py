@@ -11,31 +11,19 @@ from dataclasses import replace as changed
 from typing import Any, Final, Protocol
 
 from labkit.exercises.blank import has_blank
+from labkit.exercises.note import Note, progress_chip
 from labkit.exercises.outcome import Outcome, Result, cannot_tell, not_attempted, not_yet, wrap
 from labkit.exercises.progress import progress
+from labkit.exercises.rich import aside, block, code, prose, whole
+from labkit.exercises.trying import AnswerFailed, AnswerInterrupted, describe, name_of
+from labkit.show.html import bold, chip
 
-__all__ = ["AnswerFailed", "Exercise", "Judge", "Note", "Task", "Wrong", "exercise", "try_answer"]
+__all__ = ["Exercise", "Judge", "Task", "Wrong", "exercise"]
 
 #: Judges an answer; takes the answer, or the answer and the running lab.
 Judge = Callable[..., Result]
 
 _NOTHING: Final = object()
-
-
-class AnswerFailed(Exception):
-    """The learner's own code raised; ``__cause__`` is what it raised."""
-
-
-def try_answer(answer: Callable[..., Any], *args: object, **named: object) -> Any:
-    """Call the learner's function.
-
-    Raises:
-        AnswerFailed: the function raised, or is no function: :meth:`Exercise.check` then says "not yet".
-    """
-    try:
-        return answer(*args, **named)
-    except BaseException as error:
-        raise AnswerFailed from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,15 +36,6 @@ class Wrong:
     says: str
     answer: Any = None
     cell: str | None = None
-
-
-class Note(str):
-    """A text that a cell shows as it is, without quotes."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return str(self)
 
 
 class Task(Protocol):
@@ -130,19 +109,26 @@ class Exercise:
         try:
             return self._finish(self._outcome(answer, lab))
         except BaseException as error:  # an answer can raise anything, SystemExit included
-            return cannot_tell(f"judging the answer ended in {type(error).__name__}.")
+            return cannot_tell(f"judging the answer ended in {name_of(type(error))}.")
 
     def hint(self) -> Note:
         """The next of three hints; the third stays."""
         number = self._hints_shown = min(self._hints_shown + 1, 3)
-        text = f"Hint {number} of 3: {self.declared.hints[number - 1]}"
-        after = "solution()" if number == 3 else "hint()"
-        return Note(wrap(f"{text}\nNext: ex.{self.name}.{after}"))
+        name, text = f"Hint {number} of 3", self.declared.hints[number - 1]
+        after = f"Next: ex.{self.name}.{'solution()' if number == 3 else 'hint()'}"
+        return Note(
+            wrap(f"{name}: {text}\n{after}"),
+            whole(block(chip(name, "violet"), prose(text)), aside(prose(after))),
+        )
 
     def solution(self) -> Note:
         """The filled-in cell, and why it is right."""
-        code = "\n".join(f"    {line}".rstrip() for line in self.declared.solution.strip().split("\n"))
-        return Note(wrap(f"One solution:\n\n{code}\n\nWhy: {self.declared.why}"))
+        name, cell, why = "One solution", self.declared.solution.strip(), f"Why: {self.declared.why}"
+        indented = "\n".join(f"    {line}".rstrip() for line in cell.split("\n"))
+        return Note(
+            wrap(f"{name}:\n\n{indented}\n\n{why}"),
+            whole(block(chip(name, "violet")), code(cell), aside(prose(why))),
+        )
 
     def _outcome(self, answer: Any, lab: Any) -> Result:
         if answer is _NOTHING or has_blank(answer):
@@ -155,10 +141,14 @@ class Exercise:
         try:
             result = self._judge(answer, lab) if self._needs_lab else self._judge(answer)
         except AnswerFailed as failed:
-            return not_yet(f"your code raised {_describe(failed.__cause__)}.")
+            return not_yet(f"your code raised {describe(failed.__cause__)}.")
+        except AnswerInterrupted:
+            return not_yet("your code was stopped before it returned. Does a loop in it ever end?")
+        except KeyboardInterrupt:
+            return cannot_tell("the check was stopped. Run this cell again.")
         except BaseException as error:
             return cannot_tell(
-                f"the check itself ended in {_describe(error)}. Run the set-up cell at the top again, then "
+                f"the check itself ended in {describe(error)}. Run the set-up cell at the top again, then "
                 "this cell."
             )
         return result if isinstance(result, Result) else cannot_tell("the check gave no outcome.")
@@ -171,11 +161,26 @@ class Exercise:
             return result
         return changed(result, more=f"Stuck? ex.{self.name}.hint()")
 
-    def __repr__(self) -> str:
+    def _told(self) -> tuple[str, str, tuple[str, str, str]]:
+        """Its state, its name, and the three calls."""
         state = "done" if self.id in progress.done() else "to do"
-        return wrap(
-            f"Exercise {self.name} ({state})\n{self.question}\n"
-            f"ex.{self.name}.check(…)  ex.{self.name}.hint()  ex.{self.name}.solution()"
+        called = f"ex.{self.name}"
+        return (
+            state,
+            f"Exercise {self.name}",
+            (f"{called}.check(…)", f"{called}.hint()", f"{called}.solution()"),
+        )
+
+    def __repr__(self) -> str:
+        state, name, calls = self._told()
+        return wrap(f"{name} ({state})\n{self.question}\n{'  '.join(calls)}")
+
+    def _repr_html_(self) -> str:  # what Jupyter asks for
+        state, name, calls = self._told()
+        return whole(
+            block(bold(name), progress_chip(state)),
+            block(prose(self.question)),
+            aside(prose("  ".join(calls))),
         )
 
 
@@ -217,13 +222,3 @@ def _running(lab: Any) -> bool:
         return bool(lab.authserver.issuer) and bool(lab.mqtt.port) and callable(lab.token)
     except BaseException:  # anything can be handed in as lab
         return False
-
-
-def _describe(error: BaseException | None) -> str:
-    """Name and first line of an exception, whatever its text does."""
-    name = type(error).__name__
-    try:
-        text = str(error).strip().split("\n")[0][:200].rstrip(".")
-    except BaseException:
-        text = ""
-    return f"{name}: {text}" if text else name

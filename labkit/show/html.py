@@ -16,7 +16,20 @@ from urllib.parse import quote
 
 from markupsafe import Markup, escape
 
-__all__ = ["TINTS", "bold", "chip", "figure", "image", "mono", "table"]
+__all__ = [
+    "TINTS",
+    "block",
+    "bold",
+    "box",
+    "breakable",
+    "chip",
+    "figure",
+    "image",
+    "mono",
+    "table",
+    "tinted",
+    "whole",
+]
 
 #: Backgrounds by name; the text on them is ``INK``, at a contrast of at least 9:1 (WCAG 2.2 asks for 4.5:1).
 TINTS: Final = {
@@ -46,12 +59,40 @@ def chip(text: object, tint: str, *, title: str = "") -> Markup:
 
 def mono(text: object) -> Markup:
     """Text in the font of code, on the page's own ground."""
-    return Markup('<code style="background-color:transparent;color:inherit">{}</code>').format(text)
+    return Markup('<code style="background-color:transparent;color:inherit;padding:0">{}</code>').format(text)
 
 
 def bold(text: object) -> Markup:
     """Text that stands out."""
     return Markup("<b>{}</b>").format(text)
+
+
+def whole(text: object) -> Markup:
+    """Text that stays on one line, in a table whose other cells may take several."""
+    return Markup('<span style="white-space:nowrap">{}</span>').format(text)
+
+
+def breakable(text: object) -> Markup:
+    """Text that may go on in the next line at any character, so that a long one widens nothing."""
+    # ``overflow-wrap:anywhere`` would break more kindly, but Jupyter takes it out.
+    return Markup('<span style="word-break:break-all">{}</span>').format(text)
+
+
+def tinted(text: object, tint: str, *, title: str = "") -> Markup:
+    """Text on a tinted ground, as wide as without it; what it means must stand elsewhere, as in ``title``."""
+    style = f"background-color:{TINTS[tint]};color:{INK}"
+    return Markup('<span style="{}" title="{}">{}</span>').format(style, title, text)
+
+
+def block(text: object) -> Markup:
+    """Lines in the font of code, with all their spaces."""
+    return Markup('<pre style="white-space:pre;margin:8px 0">{}</pre>').format(text)
+
+
+def box(text: object, tint: str) -> Markup:
+    """A paragraph on a tinted ground, for what matters most."""
+    style = f"background-color:{TINTS[tint]};color:{INK};margin:4px 0;padding:4px 10px;border-radius:3px"
+    return Markup('<div style="{}">{}</div>').format(style, text)
 
 
 def table(rows: Iterable[Sequence[object]], *, head: Sequence[object] = (), wrap: bool = True) -> Markup:

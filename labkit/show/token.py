@@ -1,168 +1,151 @@
-"""A token, decoded: its header, its claims with their meaning, its signature's size.
+"""A token, decoded: its three parts, what each entry says and means, and which checks of the broker read it.
 
-Times are told relative to issue, and random values by their length, so that the text is the same on every
-run.  Showing is not checking: nothing here verifies a signature.
+Showing is not checking: only the signature is verified, and only when keys are at hand.
 """
 
-import base64
-import json
-import re
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+from textwrap import wrap
+from typing import Final
 
-from labkit.show.text import Shown, masked, seconds, table
+from markupsafe import Markup
 
-__all__ = ["RANDOM", "TIMES", "answer", "length", "moment", "token"]
+from labkit.show import html
+from labkit.show.claims import plain
+from labkit.show.entries import Entry, Reading, read
+from labkit.show.text import Shown
 
-#: Header parameters and claims, in the order of the standards, with their meaning.
-HEADER: Final[Mapping[str, str]] = {
-    "typ": "kind of token (RFC 9068 §2.1)",
-    "alg": "signature algorithm (RFC 7515 §4.1.1)",
-    "kid": "which key signed it (RFC 7515 §4.1.4)",
+__all__ = ["PARTS", "token"]
+
+#: The parts of a token, each with its tint and the sections that define it.
+PARTS: Final[Mapping[str, tuple[str, str]]] = {
+    "header": ("blue", "RFC 7515 §4.1, RFC 9068 §2.1"),
+    "claims": ("violet", "RFC 7519 §4.1, RFC 9068 §2.2"),
+    "signature": ("amber", "RFC 7515 §5.2"),
 }
-CLAIMS: Final[Mapping[str, str]] = {
-    "iss": "issuer: who made the token",
-    "sub": "subject: whom it speaks about",
-    "aud": "audience: whom it is meant for",
-    "client_id": "client: who asked for it",
-    "iat": "issued at",
-    "nbf": "not valid before",
-    "exp": "expires",
-    "jti": "this token's own number",
-    "scope": "what it allows",
-}
-#: Claims that are moments.
-TIMES = ("iat", "nbf", "exp")
-#: Members whose values are random or secret.
-RANDOM = ("jti", "kid", "refresh_token", "device_code", "user_code", "client_secret")
-_CODE = re.compile(r"(user_code=)[\w-]+")
-_LONGEST = 60
+_COLUMNS: Final = ("name", "value", "meaning", "the broker's checks")
+_LINE: Final = 88
+_LONGEST_NAME: Final = 16
 
 
-def token(text: object) -> Shown:
+def token(text: object, keys: object = None, *, only: Collection[str] = ()) -> Shown:
     """The parts of a JWT, decoded and explained; a sentence where it is none.  Never raises.
 
     Args:
         text: the token as it travels.  Objects of any other kind are described, not decoded.
+        keys: with what to check the signature: a JWK set or its URL, a ``JwksCache``, a ``TokenValidator``,
+            or the ``Lab``.  Without keys it is not checked.
+        only: these header parameters and claims, by name; the others are counted.  All by default.
     """
     if isinstance(text, bytes):
         text = text.decode("ascii", "replace")
     if not isinstance(text, str):
-        return Shown(f"no token: a {type(text).__name__}")
-    parts = text.split(".")
-    if len(parts) != 3:
-        return Shown(
-            f"no JWT: {len(parts)} part{'s' * (len(parts) != 1)}, and a JWT has three, joined by dots"
-        )
-    header, claims = _decode(parts[0]), _decode(parts[1])
-    return Shown(
-        "\n".join(
-            [
-                *_section("header", header, HEADER),
-                *_section("claims", claims, CLAIMS),
-                f"signature\n  {_size(parts[2])}, not checked here",
-            ]
-        )
+        perhaps = isinstance(text, dict) and "access_token" in text
+        kind = plain(type(text).__name__)
+        return Shown(f"no token: an object of type {kind}" + "; perhaps its access_token is one" * perhaps)
+    count = text.count(".") + 1
+    if count != 3:
+        return Shown(f"no JWT: {count} part{'s' * (count != 1)}, and a signed one has three, joined by dots")
+    reading = read(text, keys)
+    if only:
+        reading = replace(reading, header=_chosen(reading.header, only), claims=_chosen(reading.claims, only))
+    words = _text(reading)
+    return Shown(words, _html(reading, words))
+
+
+def _chosen(entries: Iterable[Entry], only: Collection[str]) -> list[Entry]:
+    """The entries with these names, every remark, and how many are left out."""
+    entries = list(entries)
+    chosen = [entry for entry in entries if not entry.name or entry.name in only]
+    left_out = len(entries) - len(chosen)
+    return [*chosen, *([Entry(values=[f"and {left_out} more"])] if left_out else [])]
+
+
+def _text(reading: Reading) -> str:
+    why = wrap(reading.signature.why, _LINE, initial_indent="  ", subsequent_indent="  ")
+    rows: list[tuple[str, ...]] = [
+        _COLUMNS,
+        _heading("header"),
+        *_cells(reading.header),
+        _heading("claims"),
+        *_cells(reading.claims),
+        _heading("signature"),
+        (f"  {reading.size}: {reading.signature.words}", "", "", "signature"),
+        *((line,) for line in [*why, reading.strict] if line),
+    ]
+    return "\n".join(["as it travels  " + " . ".join(reading.encoded), "", *_laid_out(rows)])
+
+
+def _heading(part: str) -> tuple[str]:
+    return (f"{part} ({PARTS[part][1]})",)
+
+
+def _cells(entries: Iterable[Entry]) -> list[tuple[str, ...]]:
+    cells: list[tuple[str, ...]] = []
+    for entry in entries:
+        first, *more = entry.values
+        if entry.name:
+            cells.append((f"  {entry.name}", first, entry.meaning, entry.checks))
+        else:
+            cells.append((f"  {first}",))
+        cells += [("", value) for value in more]
+    return cells
+
+
+def _laid_out(rows: list[tuple[str, ...]]) -> list[str]:
+    """Rows in columns.  A cell too wide for its column goes on, and what follows it begins a new line."""
+    full = [row for row in rows if len(row) == len(_COLUMNS) and row[1]]
+    widths = [max(len(row[column]) for row in full) for column in range(len(_COLUMNS))]
+    widths[0] = min(widths[0], _LONGEST_NAME)
+    widths[1] = min(widths[1], _LINE - sum(widths) + widths[1] - 2 * (len(widths) - 1))
+    starts = [sum(widths[:column]) + 2 * column for column in range(len(widths))]
+    lines = []
+    for row in rows:
+        line = ""
+        for start, cell in zip(starts, row, strict=False):
+            if cell and line and len(line) + 2 > start:
+                lines.append(line)
+                line = ""
+            line = line.ljust(start) + cell if cell else line
+        lines.append(line)
+    return lines
+
+
+def _html(reading: Reading, text: str) -> str:
+    first, second, third = (
+        html.chip(each, tint) for each, (tint, _) in zip(reading.encoded, PARTS.values(), strict=True)
     )
+    travels = html.table([(first, ".", second, ".", third)], head=("header", "", "claims", "", "signature"))
+    signature = reading.signature
+    tint = {True: "green", False: "red", None: "grey"}[signature.fits]
+    verdict = Markup("{}: {}").format(html.mono(reading.size), html.chip(signature.words, tint))
+    table = html.table(
+        [
+            *_rows("header", reading.header),
+            *_rows("claims", reading.claims),
+            (_label("signature"), "", html.whole(verdict), "", "signature"),
+        ],
+        head=("", *map(html.whole, _COLUMNS)),
+    )
+    notes = [
+        html.box(note, tint) for note, tint in ((signature.why, tint), (reading.strict, "amber")) if note
+    ]
+    return html.figure(travels, table, *notes, text=text)
 
 
-def answer(body: object) -> Shown:
-    """A JSON answer of a server, indented, with tokens and ports shortened.  Never raises.
-
-    Args:
-        body: the JSON as text, bytes, lines (what ``!curl`` returns) or already parsed.
-    """
-    if isinstance(body, bytes):
-        body = body.decode("utf-8", "replace")
-    if isinstance(body, list) and all(isinstance(line, str) for line in body):
-        body = "\n".join(body)
-    if isinstance(body, str):
-        try:
-            body = json.loads(body)
-        except (ValueError, RecursionError):
-            return Shown(masked(str(body)))
-    try:
-        text = json.dumps(_without_secrets(body), indent=2, ensure_ascii=False)
-    except (TypeError, ValueError, RecursionError):
-        return Shown(f"no JSON: a {type(body).__name__}")
-    return Shown(masked(text))
+def _rows(part: str, entries: Iterable[Entry]) -> list[tuple[object, ...]]:
+    return [
+        (
+            _label(part) if number == 0 else "",
+            (html.whole if len(entry.name) <= _LONGEST_NAME else html.breakable)(html.mono(entry.name)),
+            Markup("<br>").join(html.breakable(html.mono(value)) for value in entry.values),
+            html.whole(entry.meaning),
+            html.whole(entry.checks),
+        )
+        for number, entry in enumerate(entries)
+    ]
 
 
-def _without_secrets(body: Any) -> Any:
-    """``body`` with random values told by their length and times relative to issue."""
-    if isinstance(body, list):
-        return [_without_secrets(item) for item in body]
-    if not isinstance(body, dict):
-        return _CODE.sub(r"\1…", body) if isinstance(body, str) else body
-    return {
-        name: _value(name, body)
-        if (name in RANDOM and isinstance(value, str)) or (name in TIMES and _is_number(value))
-        else _without_secrets(value)
-        for name, value in body.items()
-    }
-
-
-def _decode(part: str) -> dict[str, Any] | str:
-    """The JSON object inside a part, or what is wrong with it."""
-    try:
-        value = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
-    except (ValueError, RecursionError):
-        return "cannot be decoded"
-    return value if isinstance(value, dict) else "no JSON object"
-
-
-def _section(title: str, values: dict[str, Any] | str, meanings: Mapping[str, str]) -> list[str]:
-    if isinstance(values, str):
-        return [title, f"  {values}"]
-    known = [name for name in meanings if name in values]
-    rows: list[tuple[str, str, str]] = []
-    for name in [*known, *(name for name in values if name not in meanings)]:
-        first, *more = _value(name, values).split(" ") if name == "scope" else [_value(name, values)]
-        rows.append((_short(name), first, meanings.get(name, "")))
-        rows += [("", scope, "") for scope in more]  # one scope a line
-    return [title, table(rows)] if rows else [title, "  empty"]
-
-
-def _value(name: str, values: dict[str, Any]) -> str:
-    value = values[name]
-    if name in TIMES and _is_number(value):
-        return moment(name, value, values.get("iat"))
-    if name in RANDOM and isinstance(value, str):
-        return length(value)
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return " ".join(_short(scope) for scope in text.split(" ")) if name == "scope" else _short(text)
-
-
-def length(text: str) -> str:
-    """A random value by its length."""
-    return f"… ({len(text)} characters)"
-
-
-def moment(name: str, value: float, issued: object) -> str:
-    """The time in a claim, relative to the moment of issue."""
-    if name == "iat":
-        return "the moment of issue"
-    if not _is_number(issued):
-        return "a time, without iat to compare it with"
-    span = value - issued  # type: ignore[operator]
-    if span == 0:
-        return "at issue"
-    return f"{seconds(abs(span))} {'after' if span > 0 else 'before'} issue"
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15
-
-
-def _short(text: str) -> str:
-    clean = "".join(c if c.isprintable() else "�" for c in masked(text))
-    return clean if len(clean) <= _LONGEST else clean[: _LONGEST - 1] + "…"
-
-
-def _size(part: str) -> str:
-    if not part:
-        return "empty: nobody signed this"
-    try:
-        return f"{len(base64.urlsafe_b64decode(part + '=' * (-len(part) % 4)))} bytes"
-    except ValueError:
-        return "cannot be decoded"
+def _label(part: str) -> Markup:
+    tint, sections = PARTS[part]
+    return html.chip(part, tint, title=sections)

@@ -8,6 +8,7 @@ is too old, behind the back of those who use it.
 import concurrent.futures
 import math
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from labkit.clock import Clock
@@ -61,6 +62,7 @@ class JwksCache:
         stale_if_error: seconds that it is used beyond that, as long as no newer one can be had.
         ca_file: PEM file of the certificates to trust instead of the usual ones.
         timeout: seconds for each step of a fetch.
+        on_fetch: told after each request how many keys came, or why none did.
 
     Attributes:
         fetches: how many requests have been made, for tests and lessons.
@@ -79,6 +81,7 @@ class JwksCache:
         stale_if_error: float = 3600.0,
         ca_file: Path | str | None = None,
         timeout: float = 3.0,
+        on_fetch: Callable[[int | str], object] | None = None,
     ) -> None:
         if not (min_interval > 0 and max_age > 0 and stale_if_error >= 0):
             raise ValueError("min_interval and max_age are seconds above zero, stale_if_error is not below")
@@ -89,6 +92,7 @@ class JwksCache:
         self._min_interval = min_interval
         self._max_age = max_age
         self._stale_if_error = stale_if_error
+        self._on_fetch = on_fetch
         self._held: _Held | None = None
         self._trouble: str | None = None  # why the last fetch failed
         self._lock = threading.Lock()  # guards what follows, and is never held during a fetch
@@ -184,10 +188,17 @@ class JwksCache:
 
     def _fetch(self) -> None:
         try:
-            self._held = _Held(KeySet.from_jwks(self._endpoint.get()), self._clock.now())
-            self._trouble = None
+            keys = KeySet.from_jwks(self._endpoint.get())
         except (FetchFailed, ValueError) as error:
             self._trouble = str(error)
+            self._tell(self._trouble)
+            return
+        self._tell(len(keys))
+        self._held, self._trouble = _Held(keys, self._clock.now()), None
+
+    def _tell(self, outcome: int | str) -> None:
+        if self._on_fetch is not None:
+            self._on_fetch(outcome)
 
     def _age(self, held: _Held | None) -> float:
         return self._clock.now() - held.at if held is not None else math.inf

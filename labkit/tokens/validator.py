@@ -78,6 +78,11 @@ class TokenValidator(RelyingParty):
         )
         super().__init__(policy, clock)
 
+    @property
+    def keys(self) -> KeySource | None:
+        """Where it finds the issuer's keys."""
+        return self._policy.keys
+
     def ready_for(self, token: str | bytes) -> bool:
         """Whether :meth:`validate` will answer without touching the network; never raises.
 

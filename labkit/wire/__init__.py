@@ -1,5 +1,10 @@
-"""MQTT packets as bytes: cut a stream into them, read them strictly, write them, show them, tap them."""
+"""MQTT packets as bytes: cut a stream into them, read them strictly, write them, show them, tap them.
 
+The names here are those of MQTT 3.1.1.  Those of MQTT 5 are in :mod:`labkit.wire.v5`; :func:`dissect` and
+:class:`Tap` know both.
+"""
+
+from labkit.wire.bits import Bits
 from labkit.wire.dissect import Dissection, Range, dissect
 from labkit.wire.encode import encode, frame
 from labkit.wire.frames import Framer, remaining_length
@@ -26,6 +31,7 @@ from labkit.wire.parse import parse
 from labkit.wire.tap import Tap, Tapped
 
 __all__ = [
+    "Bits",
     "Connack",
     "Connect",
     "Disconnect",

@@ -5,25 +5,27 @@ from dataclasses import dataclass
 from typing import TypeVar, overload
 
 from labkit.errors import MalformedPacket
+from labkit.wire.bits import Bits, bits_of
 from labkit.wire.cursor import Cursor
-from labkit.wire.frames import remaining_length
-from labkit.wire.packets import PacketType
-from labkit.wire.parse import walk
+from labkit.wire.meanings import meaning
+from labkit.wire.parse import READERS, protocol_level, walk
+from labkit.wire.secrecy import SECRET, Span, hidden_bytes
+from labkit.wire.v5.cursor import Cursor as Cursor5
+from labkit.wire.v5.parse import READERS as READERS_5
 
 __all__ = ["Dissection", "Range", "dissect"]
 
 _T = TypeVar("_T")
 
 _HEX_BYTES = 8  # how many bytes of a field the table shows
-_TEXT = 48  # and how many characters
-_SHORTEST_TOKEN = 22  # RFC 6749 §10.10: at least 128 bits, which is 22 characters of base64url
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Range:
     """The bytes ``start`` to ``end`` (not included) of a packet, what they are called and what they say.
 
-    ``valid`` is false for the field that breaks a rule; ``meaning`` then names the rule.
+    ``valid`` is false for the field that breaks a rule; ``meaning`` then names the rule.  A byte that is made
+    of flags has them in ``bits``.
     """
 
     name: str
@@ -31,15 +33,22 @@ class Range:
     end: int
     meaning: str
     valid: bool = True
+    bits: tuple[Bits, ...] = ()
 
 
 class Dissection(Sequence[Range]):
-    """The ranges of one packet, in order, covering every byte; as text, a table."""
+    """The ranges of one packet, in order, covering every byte; as text, a table.
 
-    def __init__(self, data: bytes, ranges: Sequence[Range], *, secrets: bool) -> None:
+    Attributes:
+        version: 4 for MQTT 3.1.1, 5 for MQTT 5: as which it was read.
+        hidden: the bytes that hold a secret, as pairs of start and end.
+    """
+
+    def __init__(self, data: bytes, ranges: Sequence[Range], version: int, hidden: tuple[Span, ...]) -> None:
+        self.version = version
+        self.hidden = hidden
         self._data = data
         self._ranges = tuple(ranges)
-        self._secrets = secrets
 
     @overload
     def __getitem__(self, index: int) -> Range: ...
@@ -64,7 +73,7 @@ class Dissection(Sequence[Range]):
         for part in self._ranges:
             where = f"{part.start}" if part.end - part.start < 2 else f"{part.start}-{part.end - 1}"
             mark = "" if part.valid else "✗ "
-            rows.append((where, self._hex(part), mark + part.name, part.meaning))
+            rows.append((where, self.hex(part, _HEX_BYTES), mark + part.name, part.meaning))
         widths = [max(len(row[column]) for row in rows) for column in range(3)]
         return "\n".join(
             f"{row[0]:>{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]:<{widths[2]}}  {row[3]}".rstrip()
@@ -73,59 +82,104 @@ class Dissection(Sequence[Range]):
 
     __repr__ = __str__  # a repr of the bytes would show the token
 
-    def _hex(self, part: Range) -> str:
-        raw = self._data[part.start : part.end]
-        shown = raw[:_HEX_BYTES]
-        if part.name in _SECRET and not self._secrets:
-            shown = _visible(part.name, raw)[:_HEX_BYTES]
-        return shown.hex(" ") + (" …" if len(shown) < len(raw) else "")
+    def hex(self, part: Range, limit: int) -> str:
+        """The first bytes of a range in hex, at most ``limit`` of them and none that is hidden."""
+        end = min(part.end, part.start + limit)
+        for start, stop in self.hidden:
+            if stop > part.start and start < end:
+                end = max(start, part.start)
+                break
+        return self._data[part.start : end].hex(" ") + (" …" if end < part.end else "")
 
 
-def dissect(packet: bytes, *, secrets: bool = False) -> Dissection:
-    """Name every byte of one MQTT 3.1.1 packet.
+def dissect(packet: bytes, version: int | None = None, *, secrets: bool = False) -> Dissection:
+    """Name every byte of one MQTT packet.
 
-    Never raises: a field that breaks a rule is marked, and what lies behind it is "not read".
+    Never raises over the bytes: a field that breaks a rule is marked, and what lies behind it is "not read".
 
     Args:
-        secrets: show user name and password in full.  Otherwise a token is cut to its first characters.
+        packet: its bytes.
+        version: 4 for MQTT 3.1.1 (the default), 5 for MQTT 5.  A CONNECT says by itself which one it is; all
+            other packets leave it to what CONNECT said.
+        secrets: show user name, password and tokens in full.  Otherwise a token is cut to its first letters.
+
+    Raises:
+        ValueError: there is no such ``version``.
     """
+    if version not in (None, 4, 5):
+        raise ValueError("MQTT has version 4, which is called 3.1.1, and version 5")
     data = bytes(packet)
-    cursor = _Recorder(data)
-    broken = ""
-    try:
-        walk(cursor)
-    except MalformedPacket as error:
-        broken = str(error)
-    parts = cursor.parts
+    level = protocol_level(data)
+    version = (version or 4) if level is None else (5 if level == 5 else 4)
+    cursor, broken = _read(data, version)
+    parts, unread = cursor.parts, len(cursor.parts)
+    if cursor.failed is not None:
+        parts.append((cursor.failed, cursor.at, len(data)))
+    elif cursor.at < len(data):
+        parts.append(("not read", cursor.at, len(data)))
+    culprit = _culprit(cursor) if broken else None
+    hidden = () if secrets else hidden_bytes(data, parts, culprit, unread)
     ranges = [
-        Range(name=name, start=start, end=end, meaning=_meaning(name, data[start:end], secrets))
-        for name, start, end in parts
+        Range(
+            name=name,
+            start=start,
+            end=end,
+            meaning=broken
+            if index == culprit
+            else meaning(
+                name,
+                data[start:end],
+                first=data[0],
+                version=version,
+                hidden=_within(hidden, start, end),
+                cut=not (secrets and name in SECRET),
+            ),
+            valid=index != culprit,
+            bits=bits_of(name, data[start:end], version),
+        )
+        for index, (name, start, end) in enumerate(parts)
     ]
-    if broken:
-        # The rule was broken by the field read last, or by the one that could not be read.
-        if cursor.failed is not None:
-            ranges.append(
-                Range(name=cursor.failed, start=cursor.at, end=len(data), meaning=broken, valid=False)
-            )
+    return Dissection(data, ranges, version, hidden)
+
+
+def _read(data: bytes, version: int) -> "tuple[_Recorder, str]":
+    """Walk a packet; return where its fields lay, and which rule it breaks."""
+    cursor = _Recorder5(data) if version == 5 else _Recorder(data)
+    try:
+        if isinstance(cursor, _Recorder5):
+            walk(cursor, READERS_5, 5)
         else:
-            last = ranges.pop()
-            ranges.append(Range(name=last.name, start=last.start, end=last.end, meaning=broken, valid=False))
-            if last.end < len(data):
-                ranges.append(
-                    Range(name="not read", start=last.end, end=len(data), meaning=_count(data[last.end :]))
-                )
-    return Dissection(data, ranges, secrets=secrets)
+            walk(cursor, READERS, 4)
+    except MalformedPacket as error:
+        return cursor, str(error)
+    return cursor, ""
+
+
+def _culprit(cursor: "_Recorder") -> int:
+    """Which field broke the rule: the one that could not be read, the one blamed, or the one read last."""
+    names = [name for name, _, _ in cursor.parts]
+    if cursor.failed is not None:
+        return len(names) - 1
+    if cursor.blamed is not None:
+        return len(names) - 1 - names[::-1].index(cursor.blamed)
+    return len(names) - 1 - (names[-1] == "not read")
+
+
+def _within(spans: tuple[Span, ...], start: int, end: int) -> list[Span]:
+    """The spans that lie between ``start`` and ``end``, counted from ``start``."""
+    return [(max(a, start) - start, min(b, end) - start) for a, b in spans if a < end and b > start]
 
 
 class _Recorder(Cursor):
     """A cursor that remembers where each field lay."""
 
-    __slots__ = ("failed", "parts")
+    __slots__ = ("blamed", "failed", "parts")
 
     def __init__(self, data: bytes) -> None:
         super().__init__(data)
         self.parts: list[tuple[str, int, int]] = []
         self.failed: str | None = None
+        self.blamed: str | None = None
 
     def byte(self, name: str) -> int:
         return self._note(name, super().byte)
@@ -144,6 +198,9 @@ class _Recorder(Cursor):
         self.parts[-1] = (name, self.at - len(value), self.at)  # the length has a range of its own
         return value
 
+    def blame(self, name: str) -> None:
+        self.blamed = name
+
     def _note(self, name: str, read: Callable[[str], _T]) -> _T:
         start = self.at
         try:
@@ -155,101 +212,10 @@ class _Recorder(Cursor):
         return value
 
 
-_SECRET = ("user name", "password")
+class _Recorder5(_Recorder, Cursor5):
+    """The same for MQTT 5."""
 
+    __slots__ = ()
 
-def _visible(name: str, raw: bytes) -> bytes:
-    """What may be seen of a secret: the start of a token; a user name that is too short to be one."""
-    if raw.startswith(b"eyJ"):
-        return raw[:_HEX_BYTES]
-    return raw if name == "user name" and len(raw) < _SHORTEST_TOKEN else raw[:2]
-
-
-def _count(raw: bytes) -> str:
-    return "1 byte" if len(raw) == 1 else f"{len(raw)} bytes"
-
-
-def _quoted(raw: bytes) -> str:
-    text = raw.decode(errors="replace")
-    if not text.isprintable():
-        text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-    return f"“{text}”" if len(text) <= _TEXT else f"“{text[:_TEXT]}…” ({_count(raw)})"
-
-
-def _secret(name: str, raw: bytes, show: bool) -> str:
-    if show:
-        return f"“{raw.decode(errors='replace')}”"
-    shown = _visible(name, raw)
-    return _quoted(raw) if shown == raw else f"“{shown.decode(errors='replace')}…” ({_count(raw)})"
-
-
-def _meaning(name: str, raw: bytes, secrets: bool) -> str:
-    if name in _SECRET:
-        return _secret(name, raw, secrets)
-    if name.endswith(" length") and name not in _MEANINGS:
-        return _bytes_follow(int.from_bytes(raw))
-    return _MEANINGS.get(name, _quoted)(raw)
-
-
-def _bytes_follow(count: int) -> str:
-    return "1 byte follows" if count == 1 else f"{count} bytes follow"
-
-
-def _first_byte(raw: bytes) -> str:
-    kind, flags = raw[0] >> 4, raw[0] & 0x0F
-    known = [member.name for member in PacketType if member == kind]
-    text = known[0] if known else f"type {kind}, reserved"
-    if kind == PacketType.PUBLISH:
-        qos = f"QoS {flags >> 1 & 3}"
-        return ", ".join(
-            [text, qos, *(["retain"] if flags & 1 else []), *(["duplicate"] if flags & 8 else [])]
-        )
-    return f"{text}, flags {flags:04b}"
-
-
-def _connect_flags(raw: bytes) -> str:
-    bits = raw[0]
-    names = {0x80: "user name", 0x40: "password", 0x20: "will retain", 0x04: "will", 0x02: "clean session"}
-    said = [name for bit, name in names.items() if bits & bit]
-    if bits & 0x04:
-        said.append(f"will QoS {bits >> 3 & 3}")
-    return f"{bits:08b}: {', '.join(said) or 'none'}"
-
-
-def _remaining(raw: bytes) -> str:
-    found = remaining_length(raw, 0)
-    return _bytes_follow(found[0] if found else 0)
-
-
-_RETURN_CODES = (
-    "accepted",
-    "refused: unacceptable protocol version",
-    "refused: identifier rejected",
-    "refused: server unavailable",
-    "refused: bad user name or password",
-    "refused: not authorized",
-)
-_LEVELS = {3: "3 = MQTT 3.1", 4: "4 = MQTT 3.1.1", 5: "5 = MQTT 5"}
-
-
-def _return_code(raw: bytes) -> str:
-    return f"{raw[0]} = {_RETURN_CODES[raw[0]] if raw[0] < len(_RETURN_CODES) else 'reserved'}"
-
-
-def _granted(raw: bytes) -> str:
-    return "0x80 = failure" if raw[0] == 0x80 else f"QoS {raw[0]}"
-
-
-_MEANINGS: dict[str, Callable[[bytes], str]] = {
-    "packet type and flags": _first_byte,
-    "remaining length": _remaining,
-    "protocol level": lambda raw: _LEVELS.get(raw[0], f"{raw[0]}, unknown"),
-    "connect flags": _connect_flags,
-    "keep alive": lambda raw: f"{int.from_bytes(raw)} s",
-    "session present": lambda raw: "yes" if raw[0] else "no",
-    "return code": _return_code,
-    "granted QoS": _granted,
-    "requested QoS": lambda raw: f"QoS {raw[0]}",
-    "packet identifier": lambda raw: str(int.from_bytes(raw)),
-    "fields of another version": _count,
-}
+    def four(self, name: str) -> int:
+        return self._note(name, super().four)

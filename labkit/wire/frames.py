@@ -9,33 +9,49 @@ from labkit.errors import MalformedPacket
 __all__ = ["Framer", "check_first_byte", "remaining_length"]
 
 
-def check_first_byte(byte: int) -> None:
+def check_first_byte(byte: int, version: int = 4) -> None:
     """What the first byte of a packet tells by itself: its type exists, and its flags are allowed.
+
+    Args:
+        byte: the first byte.
+        version: 4 for MQTT 3.1.1, 5 for MQTT 5, which has one type more.
 
     Raises:
         MalformedPacket: not so.
 
-    Spec: MQTT 3.1.1 §2.2.1, §2.2.2 (table 2.2), §3.3.1.
+    Spec: MQTT 3.1.1 §2.2.1, §2.2.2 (table 2.2), §3.3.1; MQTT 5 §2.1.2, §2.1.3 (table 2-2), §3.3.1.
     """
     kind, flags = byte >> 4, byte & 0x0F
-    if kind in (0, 15):
-        raise MalformedPacket(f"packet type {kind} is reserved", spec="MQTT 3.1.1 §2.2.1")
+    if kind == 0 or (kind == 15 and version < 5):
+        raise MalformedPacket(f"packet type {kind} is reserved", spec=_spec(version, "2.2.1", "2.1.2"))
     if kind == 3:  # PUBLISH: DUP, QoS (two bits), RETAIN
         if flags & 0b0110 == 0b0110:
-            raise MalformedPacket("QoS 3 does not exist", spec="MQTT 3.1.1 §3.3.1.2")
+            raise MalformedPacket("QoS 3 does not exist", spec=_spec(version, "3.3.1.2", "3.3.1.2"))
         if flags & 0b1110 == 0b1000:
-            raise MalformedPacket("a QoS 0 message cannot be a duplicate", spec="MQTT 3.1.1 §3.3.1.1")
+            raise MalformedPacket(
+                "a QoS 0 message cannot be a duplicate", spec=_spec(version, "3.3.1.1", "3.3.1.1")
+            )
     elif flags != (0b0010 if kind in (6, 8, 10) else 0):  # PUBREL, SUBSCRIBE, UNSUBSCRIBE
-        raise MalformedPacket("reserved flags of the fixed header are wrong", spec="MQTT 3.1.1 §2.2.2")
+        raise MalformedPacket(
+            "reserved flags of the fixed header are wrong", spec=_spec(version, "2.2.2", "2.1.3")
+        )
 
 
-def remaining_length(data: bytes | bytearray, at: int) -> tuple[int, int] | None:
+def _spec(version: int, old: str, new: str) -> str:
+    return f"MQTT 5 §{new}" if version == 5 else f"MQTT 3.1.1 §{old}"
+
+
+def remaining_length(
+    data: bytes | bytearray, at: int, name: str = "remaining length", spec: str = "MQTT 3.1.1 §2.2.3"
+) -> tuple[int, int] | None:
     """The variable-length number at ``data[at]`` and where it ends, or ``None`` when bytes are still to come.
+
+    MQTT 5 has more such numbers, under other names.
 
     Raises:
         MalformedPacket: it takes more than four bytes, or more than it needs.
 
-    Spec: MQTT 3.1.1 §2.2.3.
+    Spec: MQTT 3.1.1 §2.2.3; MQTT 5 §1.5.5.
     """
     value = 0
     for place in range(4):
@@ -46,9 +62,9 @@ def remaining_length(data: bytes | bytearray, at: int) -> tuple[int, int] | None
         if byte < 0x80:
             # A number has one spelling.  3.1.1 implies it, MQTT 5 §1.5.5 says it.
             if place and not byte:
-                raise MalformedPacket("the remaining length has needless bytes", spec="MQTT 3.1.1 §2.2.3")
+                raise MalformedPacket(f"the {name} has needless bytes", spec=spec)
             return value, at + place + 1
-    raise MalformedPacket("the remaining length has more than four bytes", spec="MQTT 3.1.1 §2.2.3")
+    raise MalformedPacket(f"the {name} has more than four bytes", spec=spec)
 
 
 class Framer:
@@ -57,12 +73,14 @@ class Framer:
     Args:
         limit: the longest packet accepted, in bytes, its fixed header included.  A longer one is refused as
             soon as its length is known, before its body is buffered.
+        version: 4 for MQTT 3.1.1, 5 for MQTT 5; may be set later, when CONNECT has told it.
     """
 
-    __slots__ = ("_at", "_buffer", "limit")
+    __slots__ = ("_at", "_buffer", "limit", "version")
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, version: int = 4) -> None:
         self.limit = limit
+        self.version = version
         self._buffer = bytearray()
         self._at = 0  # where the next packet starts: cutting the front off for each would copy the rest
 
@@ -101,7 +119,7 @@ class Framer:
     def _check_start(self) -> None:
         """Nobody needs to wait for the rest of what cannot be a packet."""
         if self._at < len(self._buffer):
-            check_first_byte(self._buffer[self._at])
+            check_first_byte(self._buffer[self._at], self.version)
 
     @property
     def first_byte(self) -> int | None:

@@ -30,7 +30,7 @@ __all__ = [
 
 
 class PacketType(IntEnum):
-    """The high four bits of the first byte.  Spec: MQTT 3.1.1 §2.2.1."""
+    """The high four bits of the first byte.  Spec: MQTT 3.1.1 §2.2.1, MQTT 5 §2.1.2."""
 
     CONNECT = 1
     CONNACK = 2
@@ -46,6 +46,7 @@ class PacketType(IntEnum):
     PINGREQ = 12
     PINGRESP = 13
     DISCONNECT = 14
+    AUTH = 15  # MQTT 5; reserved in 3.1.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

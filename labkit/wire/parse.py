@@ -2,10 +2,11 @@
 
 What breaks a rule raises :class:`MalformedPacket` with the section that has it.  A server then closes the
 connection and does nothing else (§4.8).  One function a packet type, found in a table: another version of
-MQTT is another table.
+MQTT is another table, in :mod:`labkit.wire.v5`.
 """
 
 from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 from labkit.errors import MalformedPacket
 from labkit.wire.cursor import Cursor
@@ -15,6 +16,7 @@ from labkit.wire.packets import (
     Connect,
     Disconnect,
     Packet,
+    PacketType,
     Pingreq,
     Pingresp,
     Puback,
@@ -29,7 +31,10 @@ from labkit.wire.packets import (
     Will,
 )
 
-__all__ = ["parse", "walk"]
+__all__ = ["READERS", "parse", "protocol_level", "walk"]
+
+_C = TypeVar("_C", bound=Cursor)
+_P = TypeVar("_P")
 
 
 def parse(packet: bytes) -> Packet:
@@ -38,25 +43,46 @@ def parse(packet: bytes) -> Packet:
     Raises:
         MalformedPacket: it breaks a rule; the message names it.
     """
-    return walk(Cursor(packet))
+    return walk(Cursor(packet), READERS, 4)
 
 
-def walk(cursor: Cursor) -> Packet:
-    """Read one packet with ``cursor``, from its first byte to its last."""
+def walk(cursor: _C, readers: Mapping[int, Callable[[_C, int], _P]], version: int) -> _P:
+    """Read one packet with ``cursor``, from its first byte to its last.
+
+    Args:
+        cursor: stands on the first byte.
+        readers: for each packet type, what reads the fields behind the fixed header, given its flags.
+        version: 4 for MQTT 3.1.1, 5 for MQTT 5.
+    """
     first = cursor.byte("packet type and flags")
-    check_first_byte(first)
+    check_first_byte(first, version)
     length = cursor.length("remaining length")
     if length > cursor.left:
+        missing = length - cursor.left
         raise MalformedPacket(
-            f"the packet is {length - cursor.left} bytes short of its remaining length",
-            spec="MQTT 3.1.1 §2.2.3",
+            f"the packet is {missing} byte{'s' * (missing != 1)} short of its remaining length",
+            spec=cursor.sections["byte"],
         )
     if length < cursor.left:
-        raise MalformedPacket("bytes follow the packet", spec="MQTT 3.1.1 §2.2.3")
-    packet = _READERS[first >> 4](cursor, first & 0x0F)
+        raise MalformedPacket("bytes follow the packet", spec=cursor.sections["byte"])
+    packet = readers[first >> 4](cursor, first & 0x0F)
     if cursor.left:
-        raise MalformedPacket("bytes follow the last field", spec="MQTT 3.1.1 §2.2.3")
+        cursor.rest("surplus bytes")
+        raise MalformedPacket("bytes follow the last field", spec=cursor.sections["byte"])
     return packet
+
+
+def protocol_level(packet: bytes) -> int | None:
+    """The protocol level of a CONNECT, 4 for MQTT 3.1.1 and 5 for MQTT 5; ``None`` where there is none."""
+    cursor = Cursor(packet)
+    try:
+        if cursor.byte("packet type and flags") >> 4 != PacketType.CONNECT:
+            return None
+        cursor.length("remaining length")
+        cursor.binary("protocol name")
+        return cursor.byte("protocol level")
+    except MalformedPacket:
+        return None
 
 
 def _connect(cursor: Cursor, flags: int) -> Connect:
@@ -96,9 +122,12 @@ def _connect(cursor: Cursor, flags: int) -> Connect:
 
 def _connack(cursor: Cursor, flags: int) -> Connack:
     present = cursor.byte("session present")
-    code = cursor.byte("return code")
     if present > 1:
         raise MalformedPacket("reserved CONNACK flags are set", spec="MQTT 3.1.1 §3.2.2.1")
+    code = cursor.byte("return code")
+    if present and code:  # [MQTT-3.2.2-4]
+        cursor.blame("session present")
+        raise MalformedPacket("a refusal says that a session is present", spec="MQTT 3.1.1 §3.2.2.2")
     return Connack(session_present=bool(present), return_code=code)
 
 
@@ -188,7 +217,8 @@ def _disconnect(cursor: Cursor, flags: int) -> Disconnect:
     return Disconnect()
 
 
-_READERS: Mapping[int, Callable[[Cursor, int], Packet]] = {
+#: Packet type → what reads its fields.
+READERS: Mapping[int, Callable[[Cursor, int], Packet]] = {
     1: _connect,
     2: _connack,
     3: _publish,

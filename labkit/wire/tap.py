@@ -2,47 +2,49 @@
 
 import asyncio
 import contextlib
-import threading
-from dataclasses import dataclass, field
-from typing import Literal, TypeAlias, cast
+from typing import cast
 
-from labkit.errors import MalformedPacket, ServiceFailed
+from labkit.errors import ServiceFailed
 from labkit.service import Endpoint, Service, listening_socket, stop_listening
-from labkit.wire.dissect import Dissection, dissect
-from labkit.wire.frames import Framer
+from labkit.wire.recording import Cutter, Recording, Sender, Tapped
 
 __all__ = ["Tap", "Tapped"]
 
-_LIMIT = 1 << 20
 
-#: Which side sent it.
-Sender: TypeAlias = Literal["client", "server"]
+#: A server that knows only 3.1.1 answers any other version in its own words.  Spec: MQTT 3.1.1 §3.1.2.2.
+_UNSUPPORTED = b"\x20\x02\x00\x01"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tapped:
-    """One packet that passed: on which connection (from 1), from which side, and its bytes.
+class _Tapping:
+    """What is known about one connection: its number, and one cutter for each side."""
 
-    The bytes may hold a token, so the repr leaves them out; as text, they are shown field by field with the
-    token cut short.
-    """
+    def __init__(self, number: int, recording: Recording) -> None:
+        self._number = number
+        self._recording = recording
+        self._client, self._server = Cutter(), Cutter()
 
-    connection: int
-    sender: Sender
-    data: bytes = field(repr=False)
-
-    def dissect(self, *, secrets: bool = False) -> Dissection:
-        """What every byte means."""
-        return dissect(self.data, secrets=secrets)
-
-    def __str__(self) -> str:
-        return f"{self.sender}:\n{self.dissect()}"
+    def passed(self, data: bytes, sender: Sender) -> None:
+        """Write down what ``data`` completes; without data, what was left unfinished."""
+        cutter = self._client if sender == "client" else self._server
+        pieces = cutter.feed(data) if data else cutter.end()
+        version = self._server.version = self._client.version  # CONNECT tells it, for both sides
+        self._recording.add(
+            Tapped(
+                connection=self._number,
+                sender=sender,
+                data=piece,
+                version=4 if piece == _UNSUPPORTED else version,
+                cut=cut,
+            )
+            for piece, cut in pieces
+        )
 
 
 class Tap(Service):
     """Stands between a client and ``target``: connect to :attr:`endpoint` instead, and read :attr:`packets`.
 
-    Plain TCP on loopback only: what it records is secret.
+    Any client and any broker will do, with MQTT 3.1.1 and with MQTT 5.  Under TLS it sees bytes and no
+    packets.  Plain TCP on loopback only: what it records is secret.
     """
 
     name = "tap"
@@ -51,8 +53,7 @@ class Tap(Service):
         super().__init__()
         self.target = target
         self._port = 0
-        self._packets: list[Tapped] = []
-        self._changed = threading.Condition()
+        self._recording = Recording()
         self._connections = 0
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
@@ -67,9 +68,13 @@ class Tap(Service):
 
     @property
     def packets(self) -> list[Tapped]:
-        """Every packet so far, in the order in which it passed."""
-        with self._changed:
-            return list(self._packets)
+        """Every packet so far, in the order in which it passed; the first 20,000, or 64 MiB of them."""
+        return self._recording.packets
+
+    @property
+    def missed(self) -> int:
+        """How many packets passed that were too many to write down."""
+        return self._recording.missed
 
     def wait(self, count: int, *, timeout: float = 5.0) -> list[Tapped]:
         """The packets, as soon as there are ``count`` of them.
@@ -77,10 +82,7 @@ class Tap(Service):
         Raises:
             TimeoutError: fewer passed within ``timeout`` seconds.
         """
-        with self._changed:
-            if not self._changed.wait_for(lambda: len(self._packets) >= count, timeout):
-                raise TimeoutError(f"{len(self._packets)} of {count} packets within {timeout:g} s")
-            return list(self._packets)
+        return self._recording.wait(count, timeout)
 
     async def _open(self) -> None:
         sock = listening_socket("127.0.0.1", self._port)
@@ -93,68 +95,45 @@ class Tap(Service):
         for writer in list(self._writers):
             writer.transport.abort()
         if self._relays:
-            await asyncio.wait(self._relays, timeout=1.0)
+            _, pending = await asyncio.wait(self._relays, timeout=1.0)
+            for task in pending:  # one that still waits for the server to answer
+                task.cancel()
+            await asyncio.gather(*pending, return_exceptions=True)
 
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._connections += 1
-        number = self._connections
+        tapping = _Tapping(self._connections, self._recording)
         task = cast("asyncio.Task[None]", asyncio.current_task())
         self._relays.add(task)
         task.add_done_callback(self._relays.discard)
+        ends = {writer}
         self._writers.add(writer)
         try:
             there, back = await asyncio.open_connection(self.target.host, self.target.port)
-        except OSError:
-            writer.transport.abort()
-            self._writers.discard(writer)
-            return
-        self._writers.add(back)
-        try:
+            ends.add(back)
+            self._writers.add(back)
             await asyncio.gather(
-                self._pump(reader, back, number, "client"), self._pump(there, writer, number, "server")
+                _pump(reader, back, tapping, "client"), _pump(there, writer, tapping, "server")
             )
+        except OSError:  # nobody listens there
+            writer.transport.abort()
         finally:
-            for end in (writer, back):
+            for end in ends:
                 end.close()
-                self._writers.discard(end)
+            self._writers -= ends
 
-    async def _pump(
-        self,
-        source: asyncio.StreamReader,
-        target: asyncio.StreamWriter,
-        number: int,
-        sender: Sender,
-    ) -> None:
-        framer: Framer | None = Framer(_LIMIT)
-        with contextlib.suppress(OSError):
-            while data := await source.read(65536):
-                framer = self._note(framer, data, number, sender)
-                target.write(data)
-                await target.drain()
-            if framer is not None and framer.buffered:
-                self._write_down([framer.take_all()], number, sender)  # a packet that was never finished
-            if target.can_write_eof():
-                target.write_eof()
-                return
-        target.transport.abort()
 
-    def _note(self, framer: Framer | None, data: bytes, number: int, sender: Sender) -> Framer | None:
-        """Write down the packets that ``data`` completes; after what is no MQTT, each piece as it comes."""
-        found: list[bytes] = []
-        if framer is None:
-            found.append(data)
-        else:
-            framer.feed(data)
-            try:
-                while (packet := framer.next_packet()) is not None:
-                    found.append(packet)
-            except MalformedPacket:
-                found.append(framer.take_all())
-                framer = None
-        self._write_down(found, number, sender)
-        return framer
-
-    def _write_down(self, parts: list[bytes], number: int, sender: Sender) -> None:
-        with self._changed:
-            self._packets += (Tapped(connection=number, sender=sender, data=part) for part in parts)
-            self._changed.notify_all()
+async def _pump(
+    source: asyncio.StreamReader, target: asyncio.StreamWriter, tapping: _Tapping, sender: Sender
+) -> None:
+    """Pass on what comes until it ends, then end the other side too."""
+    with contextlib.suppress(OSError):
+        while data := await source.read(65536):
+            tapping.passed(data, sender)
+            target.write(data)
+            await target.drain()
+        tapping.passed(b"", sender)
+        if target.can_write_eof():
+            target.write_eof()
+            return
+    target.transport.abort()

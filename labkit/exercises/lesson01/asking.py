@@ -2,12 +2,14 @@
 
 import base64
 import json
+import ssl
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import httpx
 
-from labkit.exercises import Result, Wrong, cannot_tell, exercise, not_yet, right, try_answer
+from labkit.exercises import Result, Wrong, brief, cannot_tell, exercise, not_yet, right, try_answer
 
 __all__ = ["ask", "next_wait"]
 
@@ -16,13 +18,23 @@ BELOW = "devices/thermostat-1/#"
 TOPIC = "devices/thermostat-1/temperature"
 
 
+@cache
+def _trusted() -> ssl.SSLContext:
+    """Reading the certificates of the system takes longer than a request, so it is done once."""
+    return ssl.create_default_context()
+
+
+def _post(url: str, form: Mapping[str, str], auth: tuple[str, str] | None = None) -> httpx.Response:
+    return httpx.post(url, data=form, auth=auth, verify=_trusted())
+
+
 def _refused(error: str, form: Mapping[Any, Any]) -> str:
     """What to say about an error answer to the learner's form."""
     scope = str(form.get("scope", ""))
     if error == "unsupported_grant_type":
         return (
-            f"the server answers {error}: it does not offer {form.get('grant_type')!r}. Which grant is for a "
-            "device that asks in its own name?"
+            f"the server answers {error}: it does not offer {brief(form.get('grant_type'))}. Which grant is "
+            "for a device that asks in its own name?"
         )
     if error == "unauthorized_client":
         return f"the server answers {error}: this device is not registered for that grant."
@@ -36,6 +48,11 @@ def _refused(error: str, form: Mapping[Any, Any]) -> str:
             "behind it. The first answer of this notebook lists three rights."
         )
     return f"the server answers {error}: compare your form with the request of the cell above."
+
+
+def _is_text(entry: tuple[object, object]) -> bool:
+    """Whether name and value are text that can travel: half of a surrogate pair cannot."""
+    return all(type(part) is str and part == part.encode("utf-8", "replace").decode() for part in entry)
 
 
 def _scope(token: str) -> str:
@@ -106,10 +123,10 @@ ex.ask.check(form, lab)
     given="thermostat = lab.register('thermostat-1')",
 )
 def ask(answer: Any, lab: Any) -> Result:
-    if type(answer) is not dict or not all(isinstance(value, str) for value in answer.values()):
+    if type(answer) is not dict or not all(map(_is_text, answer.items())):
         return not_yet("the form is a dict with two entries, and both values are text.")
     client = lab.register("check-ask", publish=[BELOW], subscribe=[BELOW])
-    reply = httpx.post(lab.token_endpoint, data=answer, auth=(client.client_id, client.client_secret))
+    reply = _post(lab.token_endpoint, answer, auth=(client.client_id, client.client_secret))
     if reply.status_code != 200:
         return not_yet(_refused(reply.json().get("error", "an error"), answer))
     scopes = set(_scope(reply.json()["access_token"]).split(" "))
@@ -174,7 +191,7 @@ ex.next_wait.check(next_wait, lab)
         Wrong(says="hand over the function itself", answer=10),
     ),
     hints=(
-        "The server tells a client that polls too fast so. RFC 8628 §3.5 has a word for it.",
+        "Poll twice in a row, as the text above says. What is the error the second time?",
         "The word is slow_down, and it asks for a longer interval from now on.",
         'slow_down adds 5 seconds: if error == "slow_down": return interval + 5.',
     ),
@@ -187,13 +204,11 @@ def next_wait(answer: Any, lab: Any) -> Result:
     if not callable(answer):
         return not_yet("hand over the function itself, without calling it: check(next_wait, lab).")
     lab.register("check-camera", grants=(DEVICE_CODE,), auth="none")
-    started = httpx.post(
-        lab.authserver.device_authorization_endpoint, data={"client_id": "check-camera"}
-    ).json()
+    started = _post(lab.authserver.device_authorization_endpoint, {"client_id": "check-camera"}).json()
     form = {"grant_type": DEVICE_CODE, "client_id": "check-camera", "device_code": started["device_code"]}
 
     def error_now() -> str:
-        return str(httpx.post(lab.token_endpoint, data=form).json().get("error"))
+        return str(_post(lab.token_endpoint, form).json().get("error"))
 
     interval = started.get("interval", 5)
     said = error_now()
@@ -203,21 +218,23 @@ def next_wait(answer: Any, lab: Any) -> Result:
     if wait is None:
         return not_yet(f"the server says {said}, and your device gives up while the owner looks for a phone.")
     if type(wait) not in (int, float) or wait < interval:
-        return not_yet(f"after {said} it wants to wait {wait!r}: not faster than it was told, {interval} s.")
+        return not_yet(
+            f"after {said} it wants to wait {brief(wait)}: not faster than it was told, {interval} s."
+        )
     said = error_now()  # at once, and so too fast
     slower = try_answer(answer, said, interval)
     if slower is None:
         return not_yet(f"your device gives up on {said}, though the owner can still say yes.")
-    if slower != interval + 5:
+    if type(slower) not in (int, float) or slower != interval + 5:
         return not_yet(
             f"the server says {said}: from now on wait 5 seconds longer, {interval + 5} s in all, not "
-            f"{str(slower)[:20]}."
+            f"{brief(slower)}."
         )
     said = error_now()
     again = try_answer(answer, said, slower)
-    if again != slower + 5:
+    if type(again) not in (int, float) or again != slower + 5:
         return not_yet(
-            f"the server says {said} once more: {slower + 5} s from now on, not {str(again)[:20]}. Add to "
+            f"the server says {said} once more: {slower + 5} s from now on, not {brief(again)}. Add to "
             "the interval so far."
         )
     lab.authserver.deny(started["user_code"])

@@ -4,7 +4,8 @@ import base64
 import json
 from typing import Any
 
-from labkit.exercises import AnswerFailed, Result, Wrong, exercise, not_yet, right, try_answer
+from labkit.exercises import AnswerFailed, Result, Wrong, brief, exercise, not_yet, right, try_answer
+from labkit.exercises.trying import describe
 
 __all__ = ["read_claims"]
 
@@ -82,11 +83,13 @@ def _which_part(answer: Any) -> str:
     except AnswerFailed as failed:
         if isinstance(failed.__cause__, json.JSONDecodeError):
             return "the part is not decoded: it is base64url, and json.loads wants what is inside."
-        return f"your code raised {_told(failed)}."
+        return f"your code raised {describe(failed.__cause__)}."
     if found is None:
         return "it returns None: the dict has to be returned."
-    if isinstance(found, str | bytes | bytearray):
+    if type(found) in (str, bytes, bytearray):
         return "it returns bytes or text, and not yet a dict: json.loads makes one of them."
+    if type(found) is not dict:
+        return f"it returns {brief(found)}, and not a dict."
     if found == {"part": "header"}:
         return "that is the header: it tells how the token is signed. The claims come next."
     if found == {"part": "signature"}:
@@ -104,12 +107,13 @@ def _real_tokens(answer: Any, lab: Any) -> str:
             lab.register(name, publish=[f"devices/{name}/{topic}"])
             token = lab.token(name)
             try:
-                right_so_far = try_answer(answer, token) == _claims(token)
+                found = try_answer(answer, token)
             except AnswerFailed as failed:
-                told = _told(failed)
+                told = describe(failed.__cause__)
                 right_so_far = False
             else:
                 told = "the claims come out wrong"
+                right_so_far = type(found) is dict and found == _claims(token)
             if not right_so_far and topic == "plain":
                 return (
                     f"{told}. The decoder wants whole fours of characters, and a JWT leaves the = at the end "
@@ -121,7 +125,3 @@ def _real_tokens(answer: Any, lab: Any) -> str:
                     "and b64decode does not know them."
                 )
     return ""
-
-
-def _told(failed: AnswerFailed) -> str:
-    return f"{type(failed.__cause__).__name__}: {failed.__cause__}".rstrip(".")

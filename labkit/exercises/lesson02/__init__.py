@@ -1,11 +1,12 @@
 """Exercises of notebook 02: carry a token in CONNECT, find its bytes, tell five refusals apart."""
 
 from labkit.exercises import Choice, Lesson, Question, Quiz, ____
+from labkit.exercises.lesson02.carried import answer_to, log_in, tapped
 from labkit.exercises.lesson02.carrying import login
 from labkit.exercises.lesson02.finding import token_of
 from labkit.exercises.lesson02.refused import at_the_door, faults
 
-__all__ = ["____", "at_the_door", "ex"]
+__all__ = ["____", "answer_to", "at_the_door", "ex", "log_in", "tapped"]
 
 quiz = Quiz(
     Question(

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from labkit.exercises import Result, Wrong, exercise, not_yet, right, try_answer
+from labkit.exercises import Result, Wrong, brief, exercise, not_yet, right, try_answer
 from labkit.wire import Connect, encode
 
 __all__ = ["token_of"]
@@ -20,38 +20,30 @@ def _fields(packet: bytes) -> list[bytes]:
 
 @exercise(
     question=(
-        "Complete both functions, so that `token_of` returns the token out of the bytes of a CONNECT, "
-        "whichever field carries it."
+        "Complete the function, so that it returns the token out of the bytes of a CONNECT, whichever field "
+        "carries it."
     ),
     cell="""
-def field(packet, at):
-    size = int.from_bytes(packet[at : at + ____])
-    start = at + ____
-    return packet[start : start + size], start + size
-
-
 def token_of(packet):
     found, at = [], 13
     for _ in ("client identifier", "user name", "password"):
-        part, at = field(packet, at)
-        found.append(part)
+        start = at + ____
+        size = int.from_bytes(packet[at:start])
+        found.append(packet[start : start + size])
+        at = start + size
     return ____
 
 
 ex.token_of.check(token_of, lab)
 """,
     solution="""
-def field(packet, at):
-    size = int.from_bytes(packet[at : at + 2])
-    start = at + 2
-    return packet[start : start + size], start + size
-
-
 def token_of(packet):
     found, at = [], 13
     for _ in ("client identifier", "user name", "password"):
-        part, at = field(packet, at)
-        found.append(part)
+        start = at + 2
+        size = int.from_bytes(packet[at:start])
+        found.append(packet[start : start + size])
+        at = start + size
     return found[2] or found[1]
 
 
@@ -72,8 +64,8 @@ ex.token_of.check(token_of, lab)
     ),
     hints=(
         "Every field begins with its length. How many bytes does the table show for a length?",
-        "Two bytes of length, then the field. At the end of the packet `field` finds an empty one.",
-        "2, 2, and then: found[2] or found[1]. In Python, empty bytes count as False.",
+        "Two bytes of length, then the field. Behind the end of the packet Python finds empty bytes.",
+        "2, and then: found[2] or found[1]. In Python, empty bytes count as False.",
     ),
     why=(
         "all fields of CONNECT that vary in length have two bytes of length in front (MQTT 3.1.1 §1.5.3 and "
@@ -106,7 +98,7 @@ def _trouble(found: Any, token: bytes, packet: bytes, way: str) -> str:
     if type(found) is int:
         return "that is where it starts, a number. Return the bytes of the token."
     if type(found) not in (bytes, bytearray):
-        return f"one client {way}. Your function returns {type(found).__name__}, not bytes."
+        return f"one client {way}. Your function returns {brief(found)}, not bytes."
     client_id, user_name, _ = _fields(packet)
     if found == token:
         return ""

@@ -1,11 +1,14 @@
-"""Exercises of notebook 03: mend a validator, name the check that stops a forgery, break one."""
+"""Exercises of notebook 03: mend a validator, name the check that stops a forgery, break one, judge four."""
 
 from labkit.exercises import Choice, Lesson, Question, Quiz, ____
 from labkit.exercises.lesson03.breaking import slip
+from labkit.exercises.lesson03.careless import faults, four_validators
+from labkit.exercises.lesson03.forging import fifteen_tokens
+from labkit.exercises.lesson03.handmade import hand_made, public_keys
 from labkit.exercises.lesson03.mending import first_wrong
 from labkit.exercises.lesson03.naming import stops
 
-__all__ = ["____", "ex"]
+__all__ = ["____", "ex", "fifteen_tokens", "four_validators", "hand_made", "public_keys"]
 
 quiz = Quiz(
     Question(
@@ -64,4 +67,4 @@ quiz = Quiz(
     ),
 )
 
-ex = Lesson("03", "validation", first_wrong, stops, slip, quiz)
+ex = Lesson("03", "validation", first_wrong, stops, slip, faults, quiz)

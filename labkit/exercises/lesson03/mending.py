@@ -3,7 +3,17 @@
 import copy
 from typing import Any
 
-from labkit.exercises import AnswerFailed, Result, Wrong, exercise, not_yet, right, try_answer
+from labkit.exercises import (
+    AnswerFailed,
+    Result,
+    Wrong,
+    brief,
+    exercise,
+    name_of,
+    not_yet,
+    right,
+    try_answer,
+)
 
 __all__ = ["first_wrong"]
 
@@ -142,12 +152,12 @@ def first_wrong(answer: Any) -> Result:
         try:
             said = try_answer(answer, claims, NOW)
         except AnswerFailed as failed:
-            name = type(failed.__cause__).__name__
+            name = name_of(type(failed.__cause__))
             return not_yet(f"your function falls over a token with {what} ({name}): {why}.")
         if said is None or type(said) is str:
             if said == wanted:
                 continue
-            told = "lets it in" if said is None else f"says {said[:20]!r}"
+            told = "lets it in" if said is None else f"says {brief(said)}"
             return not_yet(f"{what}: your function {told}, but {why}.")
-        return not_yet(f"{what}: return a name in quotes, or None, and not a {type(said).__name__}.")
+        return not_yet(f"{what}: return a name in quotes, or None, and not {brief(said)}.")
     return right(f"{len(CASES)} tokens, {sum(wanted is None for _, wanted, _, _ in CASES)} of them good.")

@@ -1,11 +1,9 @@
 """Name the check that stops a forgery."""
 
-import hmac
 from typing import Any
 
-from labkit import forge
 from labkit.exercises import Result, Wrong, cannot_tell, exercise, not_yet, right
-from labkit.exercises.lesson03.forging import CLIENT, good_claims, sign, validator
+from labkit.exercises.lesson03.forging import CLIENT, good_claims, shared_secret, sign, validator
 from labkit.tokens import CHECKS
 
 __all__ = ["stops"]
@@ -17,14 +15,12 @@ STOPS = {1: "client binding", 2: "alg", 3: "key", 4: "signature", 5: "exp", 6: "
 def _tokens(lab: Any) -> dict[int, str]:
     """The six tokens of the question, made anew."""
     claims = good_claims(lab)
-    der = forge.public_spellings(forge.key_of("demo"), "ES256")["DER"]
-    header = {"alg": "HS256", "kid": "demo"}
     return {
         1: sign(claims | {"client_id": "thermostat-2", "sub": "thermostat-2"}),
-        2: forge.token(claims, header=header, signature=lambda data: hmac.digest(der, data, "sha256")),
+        2: shared_secret(claims),
         3: sign(claims, "thief", jku="https://thief.example/keys"),
         4: sign(claims)[:-2],
-        5: sign(claims | {"iat": claims["iat"] - 400, "exp": claims["exp"] - 400}),
+        5: sign(claims | {"iat": claims["iat"] - 400, "exp": claims["iat"] - 100}),
         6: sign({name: value for name, value in claims.items() if name != "scope"}),
     }
 

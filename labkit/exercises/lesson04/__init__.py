@@ -2,10 +2,11 @@
 
 from labkit.exercises import Choice, Lesson, Question, Quiz, ____
 from labkit.exercises.lesson04.cameras import faults, four_cameras
+from labkit.exercises.lesson04.carried import connect
 from labkit.exercises.lesson04.choosing import lifetime
 from labkit.exercises.lesson04.expiring import closes_after, refresh_after
 
-__all__ = ["____", "ex", "four_cameras"]
+__all__ = ["____", "connect", "ex", "four_cameras"]
 
 quiz = Quiz(
     Question(

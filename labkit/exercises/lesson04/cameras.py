@@ -7,12 +7,14 @@ from typing import Any
 import httpx
 
 from labkit.exercises import Result, Wrong, exercise, first_mistake, right
-from labkit.show import Shown
+from labkit.show import Shown, html
 
 __all__ = ["faults", "four_cameras"]
 
 DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
 OWNER = "check-owner"
+#: How an outcome is tinted; every other one says that tokens came.
+_TINTS = {"invalid_grant": "red", "no answer": "amber"}
 
 
 class _Camera:
@@ -20,7 +22,8 @@ class _Camera:
 
     def __init__(self, letter: str, lab: Any) -> None:
         self.lab = lab
-        self.log = [f"camera {letter}"]
+        self.name = f"camera {letter}"
+        self.log: list[tuple[int, str, str]] = []  # seconds, what it does, what comes back
         self.tokens: list[str] = []  # number 1 is the first
         self.after = 0
         self._client_id = f"check-camera-{letter.lower()}"
@@ -51,7 +54,7 @@ class _Camera:
         return f"gets {len(self.tokens)}"
 
     def note(self, what: str, outcome: str) -> None:
-        self.log.append(f"  after {self.after:3} s  {what:22} {outcome}".rstrip())
+        self.log.append((self.after, what, outcome))
 
     def close(self) -> None:
         self._http.close()
@@ -109,15 +112,33 @@ CAMERAS: dict[str, Callable[[_Camera], None]] = {"A": _first, "B": _second, "C":
 def four_cameras(lab: Any) -> Shown:
     """Run the four cameras against the lab, and show what each did."""
     lab.authserver.register_user(OWNER, "tea for four")
-    logs = []
+    cameras = []
     for letter, behave in CAMERAS.items():
         camera = _Camera(letter, lab)
         try:
             behave(camera)
         finally:
             camera.close()
-        logs.append("\n".join(camera.log))
-    return Shown("\n".join(logs))
+        cameras.append(camera)
+    text = "\n".join(line for camera in cameras for line in (camera.name, *_lines(camera)))
+    rows = [row for camera in cameras for row in _rows(camera)]
+    return Shown(text, html.figure(html.table(rows), text=text))
+
+
+def _lines(camera: _Camera) -> list[str]:
+    return [f"  after {after:3} s  {what:22} {outcome}".rstrip() for after, what, outcome in camera.log]
+
+
+def _rows(camera: _Camera) -> list[tuple[object, ...]]:
+    return [
+        (
+            html.bold(camera.name) if number == 0 else "",
+            f"after {after} s",
+            what,
+            html.chip(outcome, _TINTS.get(outcome, "green")) if outcome else "",
+        )
+        for number, (after, what, outcome) in enumerate(camera.log)
+    ]
 
 
 FAULTS = {"A": "old", "B": "race", "C": "quits", "D": "insists"}

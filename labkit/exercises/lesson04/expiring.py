@@ -1,6 +1,5 @@
 """When a connection ends, and when to refresh the token under it."""
 
-import math
 import socket
 from dataclasses import replace
 from random import Random, SystemRandom
@@ -8,7 +7,18 @@ from typing import Any
 
 from labkit.broker import Broker
 from labkit.device import Token, TokenSource
-from labkit.exercises import Result, Wrong, cannot_tell, exercise, not_yet, right, try_answer
+from labkit.exercises import (
+    AnswerFailed,
+    Result,
+    Wrong,
+    brief,
+    cannot_tell,
+    exercise,
+    not_yet,
+    right,
+    try_answer,
+)
+from labkit.exercises.trying import AnswerInterrupted
 from labkit.record import Record
 from labkit.tokens import TokenValidator
 from labkit.wire import Connect, encode
@@ -71,9 +81,7 @@ def closes_after(answer: Any, lab: Any) -> Result:
     if answer == LIFETIME - AGE - LEEWAY:
         return not_yet("the leeway is added, not taken away: it forgives, it does not punish.")
     if answer != LIFETIME - AGE + LEEWAY:
-        return not_yet(
-            f"not after {str(answer)[:20]} s. Draw a line with issue, CONNECT, exp and leeway on it."
-        )
+        return not_yet(f"not after {brief(answer)} s. Draw a line with issue, CONNECT, exp and leeway on it.")
     if not answer - 3 < _lasted(lab) < answer + 1:  # exp is a whole second: up to one is missing
         return cannot_tell("here the broker did otherwise. Run the set-up cell at the top again.")
     return right("a broker with that leeway, started for this check, closed such a connection then.")
@@ -88,6 +96,7 @@ class _Timed(TokenSource):
 
     refresh_after: Any
     drawn_from: Random
+    trouble: Exception | None = None
 
     def current(self) -> Token:
         return self._timed(super().current())
@@ -97,7 +106,13 @@ class _Timed(TokenSource):
 
     def _timed(self, token: Token) -> Token:
         assert token.expires_at is not None
-        after = try_answer(self.refresh_after, LIFETIME, self.drawn_from)
+        try:
+            after = try_answer(self.refresh_after, LIFETIME, self.drawn_from)
+            if not _is_number(after):
+                raise AnswerFailed from TypeError(f"at a later call it returned {brief(after)}")
+        except (AnswerFailed, AnswerInterrupted) as trouble:
+            self.trouble = trouble  # a thread of the device's is no place to raise it
+            after = LIFETIME / 2
         return replace(token, refresh_at=token.expires_at - LIFETIME + max(1.0, after))
 
 
@@ -112,8 +127,14 @@ def _an_hour(answer: Any, lab: Any) -> tuple[int, int]:
     mark = lab.record.mark()
     with lab.device("check-device", tokens=tokens, record=record):
         lab.clock.advance(hours=1)
+    if tokens.trouble is not None:
+        raise tokens.trouble
     expired = lab.record.events("token.expired", since=mark, client_id="check-device")
     return len(record.events("refreshed")), len(expired)
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and -1e9 < value < 1e9  # as long as a life could be; not NaN either
 
 
 def _objection(answer: Any) -> str:
@@ -121,8 +142,8 @@ def _objection(answer: Any) -> str:
     for life in (60, 300, 3600):
         drawn = [try_answer(answer, life, _seeded(seed)) for seed in range(40)]
         again = try_answer(answer, life, _seeded(39))
-        if any(type(each) not in (int, float) or not math.isfinite(each) for each in drawn):
-            return f"for a token that lives {life} s it returns {str(drawn[0])[:40]!r}: a number is wanted."
+        if strange := [each for each in drawn if not _is_number(each)]:
+            return f"for a token that lives {life} s it returns {brief(strange[0])}: a number is wanted."
         if max(drawn) >= life:
             return f"with a token that lives {life} s it waits {max(drawn):.0f} s: by then the token is dead."
         if max(drawn) > 0.9 * life + 1e-6:

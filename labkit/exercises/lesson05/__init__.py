@@ -2,10 +2,12 @@
 
 from labkit.exercises import Choice, Lesson, Question, Quiz, ____
 from labkit.exercises.lesson05.binding import impostors, may_connect
+from labkit.exercises.lesson05.carried import connect
+from labkit.exercises.lesson05.fleets import four_fleets
 from labkit.exercises.lesson05.schemes import schemes
 from labkit.exercises.lesson05.watching import suspects
 
-__all__ = ["____", "ex"]
+__all__ = ["____", "connect", "ex", "four_fleets"]
 
 quiz = Quiz(
     Question(

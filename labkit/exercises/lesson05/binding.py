@@ -1,12 +1,21 @@
 """Write the check that binds a token to a client id, and break four that look like it."""
 
-import socket
 import unicodedata
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from labkit.exercises import AnswerFailed, Result, Wrong, cannot_tell, exercise, not_yet, right, try_answer
-from labkit.wire import Connect, encode
+from labkit.exercises import (
+    AnswerFailed,
+    Result,
+    Wrong,
+    brief,
+    cannot_tell,
+    exercise,
+    not_yet,
+    right,
+    try_answer,
+)
+from labkit.exercises.lesson05.knocking import knock
 
 __all__ = ["impostors", "may_connect"]
 
@@ -99,7 +108,7 @@ def may_connect(answer: Any, lab: Any) -> Result:
 
     own = try_answer(answer, dict(claims), OWNER)
     if type(own) is not bool:
-        return not_yet(f"it returns {type(own).__name__}: True or False is wanted.")
+        return not_yet(f"it returns {brief(own)}: True or False is wanted.")
     if not own:
         return not_yet(f"{OWNER} is refused with a token that was its own.")
     for client_id, message in OTHERS.items():
@@ -119,9 +128,12 @@ def may_connect(answer: Any, lab: Any) -> Result:
 
 def _lets_in(answer: Callable[..., Any], claims: Mapping[str, Any], client_id: str) -> bool:
     try:
-        return bool(try_answer(answer, dict(claims), client_id))
+        said = try_answer(answer, dict(claims), client_id)
     except AnswerFailed:
         return False  # a check that fails lets nobody in
+    if type(said) is not bool:
+        raise AnswerFailed from TypeError(f"for {client_id!a} it returned {brief(said)}")
+    return said
 
 
 VICTIM = "thermostat-1"
@@ -189,7 +201,7 @@ def impostors(answer: Any, lab: Any) -> Result:
             return not_yet(f"check {number} turns {client_id[:40]!a} away: {ABOUT[number]}")
     lab.register(VICTIM)
     token = lab.token(VICTIM)
-    codes = [_knock(lab, client_id, token) for client_id in answer.values()]
+    codes = [knock(lab, client_id, token) for client_id in answer.values()]
     if 0 in codes:
         return cannot_tell("the lab's own broker let one of them in. Run the set-up cell at the top again.")
     return right(f"all four get in. The lab's broker answers them {', '.join(map(str, codes))}.")
@@ -208,13 +220,3 @@ def _can_travel(client_id: str) -> bool:
         return len(client_id.encode()) <= 1000 and "\0" not in client_id
     except UnicodeEncodeError:
         return False
-
-
-def _knock(lab: Any, client_id: str, token: str) -> int:
-    """The return code of CONNACK, or -1 when the broker closed without one."""
-    connect = Connect(client_id=client_id, username="token", password=token.encode())
-    with socket.create_connection((lab.mqtt.host, lab.mqtt.port), 5) as sock:
-        sock.sendall(encode(connect))
-        with sock.makefile("rb") as answers:
-            connack = answers.read(4)
-    return connack[3] if len(connack) == 4 else -1

@@ -13,6 +13,7 @@ STORIES = {
     "unlucky-1": ((500, 501), False, "two are not yet three"),
     "flapping-1": ((100, 110, 125), True, "three in 25 s are a fight"),
     "border-1": ((1000, 1030, 1060), True, "three in exactly 60 s still count"),
+    "slow-1": ((2000, 2030, 2060.5), False, "three in 60.5 s are too slow for the alarm"),
     "late-1": ((50, 4000, 8000, 8010, 8020), True, "the last three came within 20 s"),
     "pairs-1": ((0, 10, 2000, 2010), False, "never were there three within 60 s, only pairs"),
     "early-1": ((60, 70, 80, 9000), True, "the first three came within 20 s"),
@@ -99,7 +100,7 @@ def suspects(answer: Any) -> Result:
     for name, (_, suspect, message) in STORIES.items():
         if suspect != (name in found):
             return not_yet(f"{name} should {'' if suspect else 'not '}be a suspect: {message}.")
-    return right("four suspects found, and three honest devices left alone.")
+    return right("four suspects found, and four honest devices left alone.")
 
 
 def _count(events: list[Event], name: str) -> int:

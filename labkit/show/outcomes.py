@@ -1,14 +1,14 @@
-"""A decision as text: the table of checks, with moments in words and random values by their length."""
+"""Outcomes of checks, retold without what differs between runs: moments in words, random values by length."""
 
 import re
 from dataclasses import replace
+from typing import TypeGuard
 
 from labkit.errors import TokenRejected
-from labkit.show.text import Shown, masked
-from labkit.show.token import RANDOM, TIMES, length, moment
-from labkit.tokens import Explanation, Outcome
+from labkit.show.claims import RANDOM, TIMES, length, moment, no_moment
+from labkit.tokens import Check, Explanation, Outcome
 
-__all__ = ["decision"]
+__all__ = ["is_decision", "retold"]
 
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 #: What was expected and what was found, for a refusal that compares a claim with the clock.
@@ -19,16 +19,25 @@ _SAID = {
 }
 
 
-def decision(explanation: object) -> Shown:
-    """The table of checks with their outcomes: what ``TokenValidator.explain`` returned."""
-    if isinstance(explanation, Explanation):
-        issued = next((_number(each.found) for each in explanation if each.check.claim == "iat"), None)
-        explanation = Explanation([_told(each, issued) for each in explanation], explanation.token)
-    return Shown(masked(str(explanation)))
+def is_decision(thing: object) -> TypeGuard[Explanation]:
+    """Whether ``thing`` is an explanation whose outcomes are outcomes; it may have been made by hand."""
+    return isinstance(thing, Explanation) and all(
+        isinstance(each, Outcome)
+        and isinstance(each.check, Check)
+        and isinstance(each.refusal, TokenRejected | None)
+        and isinstance(each.state, str)
+        and isinstance(each.found, str | None)
+        for each in thing
+    )
 
 
-def _told(outcome: Outcome, issued: float | None) -> Outcome:
-    """The same outcome, without what differs between runs."""
+def retold(explanation: Explanation) -> Explanation:
+    """The same decision, told so that it is the same on every run."""
+    issued = next((_number(each.found) for each in explanation if each.check.claim == "iat"), None)
+    return Explanation([_retold(each, issued) for each in explanation], explanation.token)
+
+
+def _retold(outcome: Outcome, issued: float | None) -> Outcome:
     claim, found, refusal = outcome.check.claim, outcome.found, outcome.refusal
     if claim is None or found is None:
         return outcome
@@ -38,6 +47,8 @@ def _told(outcome: Outcome, issued: float | None) -> Outcome:
     if outcome.check.name == "lifetime" and refusal is not None:
         found = _moment(claim, found, issued)
         return replace(outcome, found=found, refusal=_reworded(refusal, "later than iat", found))
+    if claim in TIMES and refusal is not None and (strange := no_moment(found)):
+        return replace(outcome, found=strange, refusal=_reworded(refusal, refusal.expected, strange))
     if claim in TIMES and refusal is None:
         return replace(outcome, found=_moment(claim, found, issued))
     if claim in RANDOM and refusal is None:
@@ -64,8 +75,11 @@ def _number(found: str | None) -> float | None:
 
 
 def _moment(claim: str, found: str, issued: float | None) -> str:
+    """A moment that was found, relative to issue; a token refused before iat was read does not tell that."""
     number = _number(found)
-    return found if number is None else moment(claim, number, issued)
+    if number is None:
+        return found
+    return moment(claim, number, issued) if issued is not None or claim == "iat" else "in time"
 
 
 def _length(found: str) -> str:

@@ -1,0 +1,98 @@
+"""Find the fault: what is faulty in the lessons is faulty in just that way."""
+
+import re
+from typing import Any
+
+import pytest
+from support_show import survives
+
+from labkit import Lab
+from labkit.exercises import Outcome
+from labkit.exercises.lesson03 import careless, ex, fifteen_tokens, four_validators
+from labkit.exercises.lesson03.forging import CLIENT, good_claims, sign, validator
+from labkit.exercises.lesson04 import four_cameras
+from labkit.exercises.lesson05 import four_fleets
+
+GOOD = {"a good token", "aud of two, one ours"}
+#: What each of the four lets in beside the good ones.
+TOO_MUCH = {
+    "alg": {"alg none, no signature", "HS256, public key"},
+    "key": {"key id of a thief"},
+    "open": {"key id of a thief", "no exp", "exp as text"},
+    "part": {"aud begins like ours", "scope xmqtt.connect"},
+}
+
+
+def let_in(lets_in: Any, tokens: dict[str, str]) -> set[str]:
+    return {what for what, token in tokens.items() if lets_in(token, CLIENT)}
+
+
+def test_each_validator_has_its_fault_and_no_other(lab: Lab) -> None:
+    validators, tokens = four_validators(lab)
+    assert len(tokens) == 17
+    assert let_in(careless._Strict(lab).lets_in, tokens) == GOOD
+    for letter, lets_in in validators.items():
+        assert let_in(lets_in, tokens) == GOOD | TOO_MUCH[careless.FAULTS[letter]], letter
+
+
+def test_the_real_validator_agrees_with_the_strict_one(lab: Lab) -> None:
+    _, tokens = four_validators(lab)
+    real = validator(lab)
+    assert {what for what, token in tokens.items() if real.explain(token, CLIENT).refusal is None} == GOOD
+
+
+@pytest.mark.parametrize("token", ["", "a.b.c", "....", "é.é.é", "e30.e30.", "W10.W10.W10"])
+def test_what_is_no_token_gets_in_only_where_falling_over_opens(token: str, lab: Lab) -> None:
+    validators, _ = four_validators(lab)
+    for letter, lets_in in validators.items():
+        assert isinstance(lets_in(token, CLIENT), bool)
+        assert careless.FAULTS[letter] == "open" or not lets_in(token, CLIENT), letter
+
+
+def test_another_device_stays_outside_of_all_four(lab: Lab) -> None:
+    validators, _ = four_validators(lab)
+    token = sign(good_claims(lab))
+    assert all(lets_in(token, CLIENT) for lets_in in validators.values())
+    assert not any(lets_in(token, "mallory") for lets_in in validators.values())
+
+
+def test_the_judge_says_which_token_speaks_against_a_word(lab: Lab) -> None:
+    """Every wrong word for every validator is answered with a token that the table shows."""
+    _, tokens = four_validators(lab)
+    for letter, fault in careless.FAULTS.items():
+        for word in set(careless.FAULTS.values()) - {fault}:
+            result = ex.faults.check(careless.FAULTS | {letter: word}, lab)
+            assert result.outcome is Outcome.NOT_YET
+            (named,) = (what for what in tokens if f'"{what}"' in result.text)
+            assert f"validator {letter}: it " in result.text
+            assert named in GOOD | TOO_MUCH[word] | TOO_MUCH[fault]
+
+
+def test_the_tokens_are_made_anew_and_last_the_day(lab: Lab) -> None:
+    *_, first = fifteen_tokens(lab)
+    lab.clock.advance(hours=20)
+    *_, second = fifteen_tokens(lab)
+    assert list(first) == list(second)
+    real = validator(lab)
+    assert real.explain(first["a good token"], CLIENT).refusal is None
+
+
+def test_the_cameras_say_in_colour_what_they_say_as_text(lab: Lab) -> None:
+    first, second = four_cameras(lab), four_cameras(lab)
+    assert (first.text, first.html) == (second.text, second.html)
+    words = " ".join(survives(first))
+    assert words == " ".join(first.text.split())
+    assert words.count("invalid_grant") == 7
+    assert words.count("no answer") == 1
+
+
+def test_the_fleets_are_the_same_on_every_run(lab: Lab) -> None:
+    picture, again = four_fleets(lab), four_fleets(lab)
+    assert (picture.text, picture.html) == (again.text, again.html)
+    assert " ".join(survives(picture)) == " ".join(picture.text.split())
+    first = picture.text
+    assert "alice.smith@example.org" in first
+    assert first.count("is new") == 3, "a device with a new name at every start is new every time"
+    assert "registration" in first
+    outcomes = re.findall(r"CONNACK +(\d)", first.split("fleet 4")[1])
+    assert outcomes == ["0", "0", "5"], "whoever knows the name is in"
