@@ -575,7 +575,7 @@ class Device(Connection):
     client_secret: str | None = None  #: goes to the token endpoint and nowhere else
     _: KW_ONLY
     token_endpoint: str = ""
-    tokens: TokenSource = None  # type: ignore[assignment]  #: made of these two unless given
+    tokens: TokenSource = None  # type: ignore[assignment]  #: where tokens come from; made of these two unless given
     clock: "Clock" = field(default_factory=lambda: SystemClock())
     random: Random = field(default_factory=Random)
 

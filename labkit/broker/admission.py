@@ -11,17 +11,15 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Literal, Protocol, TypeAlias
+from typing import Protocol
 
+from labkit.broker.reasons import Carrier, Refused, refused
 from labkit.errors import TokenRejected
 from labkit.tokens import AccessToken
 from labkit.topics import Permissions, valid_topic
 from labkit.wire import Connect, Will
 
-__all__ = ["Admitted", "Carrier", "Presented", "Refused", "Validator", "decide", "examine"]
-
-#: The field of CONNECT that carries the token.
-Carrier: TypeAlias = Literal["username", "password"]
+__all__ = ["Admitted", "Presented", "Validator", "decide", "examine"]
 
 #: A whole JWS within other text, such as ``Bearer eyJ…``.
 _INSIDE = re.compile(rb"eyJ[\w-]{8,}\.[\w-]+\.[\w-]*")
@@ -37,15 +35,6 @@ class Validator(Protocol):
     def ready_for(self, token: str) -> bool:
         """Whether ``validate`` can answer at once, without the network."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refused:
-    """No: what CONNACK says (§3.2.2.3), and the reason, for the record."""
-
-    return_code: int
-    reason: str
-    carrier: Carrier | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,13 +68,13 @@ class Presented:
 def examine(connect: Connect) -> Presented | Refused:
     """Everything that can be said without the token."""
     if connect.protocol_level != 4:
-        return Refused(return_code=1, reason="version")  # [MQTT-3.1.2-2]
+        return refused("version")  # [MQTT-3.1.2-2]
     # An empty identifier asks the server to make one up (§3.1.3.1), but a token is bound to one: so none.
     # With / + # it could not be put into a topic filter, and control characters have no business in a log.
     if not connect.client_id:
-        return Refused(return_code=2, reason="client-id-empty")
+        return refused("client-id-empty")
     if any(c in "/+#" or c < " " or "\x7f" <= c < "\xa0" for c in connect.client_id):
-        return Refused(return_code=2, reason="client-id-characters")
+        return refused("client-id-characters")
     return _carried(connect)
 
 
@@ -98,11 +87,11 @@ def decide(presented: Presented, validator: Validator) -> Admitted | Refused:
     except TokenRejected as refusal:
         return Refused(return_code=refusal.return_code, reason=refusal.reason, carrier=carrier)
     except BaseException:  # a fault, even a panic in compiled code: the door stays shut
-        return Refused(return_code=3, reason="validator-failed", carrier=carrier)
+        return refused("validator-failed", carrier)
     if token.client_id != connect.client_id:  # the validator has said so; here it costs nothing to be sure
-        return Refused(return_code=5, reason="client-id", carrier=carrier)
+        return refused("client-id", carrier)
     if connect.will is not None and not _may_will(connect.will, permissions):
-        return Refused(return_code=5, reason="will-topic", carrier=carrier)
+        return refused("will-topic", carrier)
     recheck = getattr(validator, "recheck", None)  # see recheck.Repeating
     return Admitted(
         client_id=connect.client_id,
@@ -132,15 +121,15 @@ def _carried(connect: Connect) -> Presented | Refused:
     username, password = connect.username or "", connect.password or b""
     in_username, in_password = _is_jwt(username.encode()), _is_jwt(password)
     if in_username and in_password:
-        return Refused(return_code=4, reason="ambiguous")
+        return refused("ambiguous")
     if in_username or not password:
         if not username:
-            return Refused(return_code=4, reason="no-token")
+            return refused("no-token")
         return Presented(connect, username, "username")
     try:
         return Presented(connect, password.decode("ascii"), "password")
     except UnicodeDecodeError:  # no token of any kind has such characters: RFC 6749 §A.12
-        return Refused(return_code=4, reason="malformed", carrier="password")
+        return refused("malformed", "password")
 
 
 def _is_jwt(field: bytes) -> bool:

@@ -6,11 +6,12 @@ import gc
 import threading
 from dataclasses import dataclass
 
-from labkit.broker.admission import Carrier, Validator
+from labkit.broker.admission import Validator
 from labkit.broker.connection import Connection
 from labkit.broker.gate import Gate
 from labkit.broker.inner import InnerBroker, State
 from labkit.broker.limits import Limits
+from labkit.broker.reasons import Carrier
 from labkit.broker.recheck import Rechecks, Repeating
 from labkit.broker.revocations import Revocations
 from labkit.clock import Clock

@@ -10,10 +10,11 @@ import contextlib
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 
-from labkit.broker.admission import Admitted, Presented, Refused, Validator, decide, examine
+from labkit.broker.admission import Admitted, Presented, Validator, decide, examine
 from labkit.broker.connection import Connection, State
 from labkit.broker.inner import InnerBroker
 from labkit.broker.limits import Limits, descriptors
+from labkit.broker.reasons import Refused, refused
 from labkit.broker.revocations import Revocations
 from labkit.clock import Clock
 from labkit.errors import MalformedPacket
@@ -92,17 +93,16 @@ class Gate:
         if ready:
             self._settle(connection, connect, decide(presented, self._validator))
         elif len(self._deciding) >= self.limits.max_deciding:
-            self._refuse(
-                connection, connect, Refused(return_code=3, reason="busy", carrier=presented.carrier)
-            )
+            self._refuse(connection, connect, refused("busy", presented.carrier))
         else:
             self._decide_aside(connection, presented)
 
     def too_slow(self, connection: Connection) -> None:
         """The time for CONNECT is up."""
         if connection.state is State.DECIDING:
-            self._record.add("broker", "connect.refused", reason="timeout", return_code=3)
-            connection.leave(encode(Connack(return_code=3)))
+            late = refused("timeout")
+            self._record.add("broker", "connect.refused", reason=late.reason, return_code=late.return_code)
+            connection.leave(encode(Connack(return_code=late.return_code)))
         else:
             self._record.add("broker", "protocol.error", reason="no CONNECT in time")
             connection.leave()
@@ -167,13 +167,13 @@ class Gate:
     def _objection(self, guest: Admitted) -> Refused | None:
         """What only the gate knows: who was revoked, who is in, and what the time is now."""
         if guest.token in self._revocations:
-            return Refused(return_code=4, reason="revoked", carrier=guest.carrier)
+            return refused("revoked", guest.carrier)
         if self._clock.now() >= guest.token.expires_at + self._leeway:
-            return Refused(return_code=4, reason="expired", carrier=guest.carrier)
+            return refused("expired", guest.carrier)
         if self._closing:
-            return Refused(return_code=3, reason="stopping", carrier=guest.carrier)
+            return refused("stopping", guest.carrier)
         if guest.client_id not in self.live and len(self.live) >= self.limits.max_connections:
-            return Refused(return_code=3, reason="server-full", carrier=guest.carrier)
+            return refused("server-full", guest.carrier)
         return None
 
     def _admit(self, connection: Connection, guest: Admitted) -> None:
