@@ -56,7 +56,7 @@ SCOPES = """\
 |---|---|
 | `mqtt.connect` | to connect at all; without it CONNACK 5 |
 | `mqtt.publish:FILTER` | to publish, and to leave a will, on every topic of FILTER |
-| `mqtt.subscribe:FILTER` | to subscribe to FILTER and every filter inside it, and to receive from its topics |
+| `mqtt.subscribe:FILTER` | to subscribe to FILTER and to filters inside it, and to receive from its topics |
 
 A topic filter with a space, a quotation mark, a backslash or a non-ASCII character cannot be part of a
 scope (RFC 6749 §3.3). A filter without `$` at its beginning gives no right to topics that begin with `$`
