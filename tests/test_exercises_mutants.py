@@ -56,6 +56,10 @@ SAME: dict[str, dict[str, str]] = {
             "type(scope) is not str or 'mqtt.connect' not in scope.split(' ')",
         )
     },
+    "10.find": {
+        r"^if since >= 30 and kid not in cache\['keys'\] or since >= 300:$": "the same in another order",
+        r"^if since >= 300 or \(kid not in cache\['keys'\] and since >= 30\):$": "the same in another order",
+    },
 }
 
 
@@ -97,7 +101,7 @@ def changes(node: ast.AST, names: list[str]) -> Iterator[ast.AST]:
         elif ast.unparse(node.func.value) != "lab":  # "with lab" would stop it
             yield node.func.value
         yield from node.args
-    elif isinstance(node, ast.Subscript):
+    elif isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
         yield node.value
     elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
         yield from (ast.Name(name, ast.Load()) for name in names if name != node.id)

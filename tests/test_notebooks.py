@@ -140,8 +140,7 @@ def test_pictures_have_alt_text(path: Path) -> None:
 @EVERY
 def test_links_between_notebooks_lead_somewhere(path: Path) -> None:
     for target in re.findall(r"\]\(([\w-]+\.ipynb)\)", prose(read(path))):
-        number = int(target[:2])
-        assert (path.parent / target).exists() or number > int(PATHS[-1].name[:2]), target
+        assert (path.parent / target).exists() or target[:2] not in LESSONS, target  # it is to come
 
 
 @EVERY
@@ -222,6 +221,7 @@ def test_outputs_are_text_and_html_only(path: Path) -> None:
 CARRIED = [
     ("02", "log_in"), ("02", "tapped"), ("02", "answer_to"), ("03", "public_keys"), ("03", "check_signature"),
     ("03", "check_claims"), ("03", "by_hand"), ("04", "connect"), ("05", "connect"),
+    ("10", "knock"), ("10", "stranger"),
 ]  # fmt: skip
 
 
