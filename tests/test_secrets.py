@@ -128,6 +128,10 @@ def test_captured_output(lab, capsys):
 def test_record(lab):
     lab.record.add("lab", "note", text=lab._credentials["dev-1"].client_secret)
 
+def test_record_that_is_gone(lab):
+    with Lab() as other:
+        other.record.add("lab", "note", text=lab._credentials["dev-1"].client_secret)
+
 @pytest.mark.tells_a_secret("planted")
 def test_told_on_purpose(lab):
     print(lab.token("dev-1"))
@@ -160,6 +164,14 @@ def test_a_leak_fails_the_test_in_which_it_happens(tmp_path: Path) -> None:
     failed = {
         line.split("::")[1].split()[0] for line in shown.stdout.splitlines() if line.startswith("ERROR ")
     }
-    planted = {"log_at_debug", "log_of_an_exception", "output", "error_output", "captured_output", "record"}
+    planted = {
+        "log_at_debug",
+        "log_of_an_exception",
+        "output",
+        "error_output",
+        "captured_output",
+        "record",
+        "record_that_is_gone",
+    }
     assert failed == {f"test_{name}" for name in planted}, shown.stdout
     assert shown.returncode == 1
