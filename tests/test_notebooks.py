@@ -221,7 +221,8 @@ def test_outputs_are_text_and_html_only(path: Path) -> None:
 CARRIED = [
     ("02", "log_in"), ("02", "tapped"), ("02", "answer_to"), ("03", "public_keys"), ("03", "check_signature"),
     ("03", "check_claims"), ("03", "by_hand"), ("04", "connect"), ("05", "connect"),
-    ("10", "knock"), ("10", "stranger"),
+    ("06", "connect"), ("06", "matches"),
+    ("07", "connect"), ("07", "introspect"), ("10", "knock"), ("10", "stranger"),
 ]  # fmt: skip
 
 

@@ -84,6 +84,12 @@ LIES = [
         "INTERVAL = 5\n", "INTERVAL = 6\n"),
     Lie("a failed login is answered with 401", "01", "authserver/refusals.py",
         'return 401 if error == "invalid_client" else 400', "return 400"),
+    Lie("a wanted # lies in no + of a grant", "06", "topics.py",
+        'if position == len(wanted) or wanted[position] == "#":', "if position == len(wanted):"),
+    Lie("a will is asked about at CONNECT", "06", "broker/admission.py",
+        "if connect.will is not None and not _may_will(", "if connect.will is ... and not _may_will("),
+    Lie("the last rule for EMQX denies the rest", "06", "rights/emqx_acl.py",
+        'rules.append(_rule("deny", "all", "#"))', 'rules.append(_rule("allow", "all", "#"))'),
 ]  # fmt: skip
 
 _MOMENTS = itertools.count(1_000_000_000, 10)
