@@ -151,7 +151,7 @@ def _raise(cache: dict[str, Any]) -> None:
     cell="""
 def find(kid, cache, fetch, now):
     since = now - cache["asked"]
-    if ____:
+    if since >= 300 or ____:
         ____
         try:
             cache["keys"] = fetch()
@@ -203,12 +203,12 @@ ex.find.check(find, lab)
         Wrong(says="hand over the function itself", answer="find"),
     ),
     hints=(
-        "Two reasons to fetch, joined by or: the last request is old; the key is unknown and the last "
-        "request is not too young.",
-        "since tells the seconds since the last request. Write down that you ask before you ask, or a "
-        "request that fails is not counted.",
-        'The condition: since >= 300 or (since >= 30 and kid not in cache["keys"]). Then cache["asked"] = '
-        "now. After a failure there is nothing to do: pass.",
+        "The second reason to fetch has two parts: the key is unknown, and the last request is not too "
+        "young. Then write down that you ask, and only then ask.",
+        'kid not in cache["keys"] is the first part. What does cache["asked"] have to be, so that since is '
+        "right the next time, even if fetch() fails?",
+        'The condition: (since >= 30 and kid not in cache["keys"]). Then cache["asked"] = now. After a '
+        "failure there is nothing to do: pass.",
     ),
     why=(
         "whoever knocks chooses the key id, so the interval is all that stands between strangers and the "
