@@ -7,6 +7,7 @@ with the reason.
 import ast
 import copy
 import re
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -56,6 +57,7 @@ SAME: dict[str, dict[str, str]] = {
             "type(scope) is not str or 'mqtt.connect' not in scope.split(' ')",
         )
     },
+    "07.lets_in": {r"return answer\.get\('active'\) is True and status == 200": "the same in another order"},
     "10.find": {
         r"^if since >= 30 and kid not in cache\['keys'\] or since >= 300:$": "the same in another order",
         r"^if since >= 300 or \(kid not in cache\['keys'\] and since >= 30\):$": "the same in another order",
@@ -168,7 +170,9 @@ def test_every_change_of_a_right_function_is_seen(task: Exercise, monkeypatch: p
         for line, mutant in mutants(task):
             names: dict[str, Any] = {"lab": lab}
             exec(task.declared.given, names)
-            exec(compile(mutant, "<mutant>", "exec"), names)
+            with warnings.catch_warnings(action="ignore", category=SyntaxWarning):  # a literal with `is`
+                compiled = compile(mutant, "<mutant>", "exec")
+            exec(compiled, names)
             (function,) = (node.name for node in mutant.body if isinstance(node, ast.FunctionDef))
             result = task.check(names[function], lab)
             count += 1

@@ -1,0 +1,123 @@
+"""The price of each way to judge tokens, measured: requests, and seconds until a revoked token is dead."""
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from labkit.exercises.lesson07.standing import Visit, code_for, questions, standing
+from labkit.lab import Lab
+from labkit.show import Shown, html
+from labkit.show.text import table
+
+__all__ = ["prices", "requests_for_logins"]
+
+#: How a broker can be set up: what it is called in the picture, and the lab's options.
+WAYS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
+    ("jwt", {"validation": "jwt", "push_revocation": False}),
+    *(
+        (
+            f"introspection, ttl {ttl} s",
+            {"validation": "introspection", "introspection_ttl": ttl, "push_revocation": False},
+        )
+        for ttl in (60, 10, 2)
+    ),
+    ("both, ttl 10 s", {"validation": "both", "introspection_ttl": 10, "push_revocation": False}),
+    ("jwt, told", {"validation": "jwt"}),
+    ("introspection, ttl 10 s, told", {"validation": "introspection", "introspection_ttl": 10}),
+)
+LIFETIME: Final = 300
+#: Seconds after the revocation at which somebody looks.
+MOMENTS: Final = (0, 2, 10, 60, LIFETIME)
+_DEVICES, _LOGINS, _STEP = 4, 25, 7
+_LIVE, _MINUTE = 10, 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Price:
+    """What one way costs: requests for 100 logins, and in a minute for 10 live connections; then seconds."""
+
+    way: str
+    logins: int
+    live: int
+    login_dead: int
+    live_dead: int
+
+
+def _price(way: str, options: dict[str, Any]) -> Price:
+    with standing(**options) as lab:
+        live, live_dead = _live(lab)
+        login_dead, logins = _login_dead(lab), requests_for_logins(lab)
+    return Price(way=way, logins=logins, live=live, login_dead=login_dead, live_dead=live_dead)
+
+
+def requests_for_logins(lab: Lab) -> int:
+    """Four devices log in 25 times each, every seven seconds, with the token they have."""
+    names = [f"door-{number}" for number in range(1, _DEVICES + 1)]
+    for name in names:
+        lab.register(name, lifetime=3600)
+    tokens = {name: lab.token(name) for name in names}
+    mark = lab.record.mark()
+    for _ in range(_LOGINS):
+        for name in names:
+            code_for(lab, name, tokens[name])
+        lab.clock.advance(seconds=_STEP)
+    return questions(lab, mark)
+
+
+def _live(lab: Lab) -> tuple[int, int]:
+    """Ten connections: requests in their first minute; then all tokens are revoked, and the last one ends."""
+    with contextlib.ExitStack() as stack:
+        visits = []
+        for number in range(1, _LIVE + 1):
+            name = f"sensor-{number}"
+            lab.register(name, lifetime=_MINUTE + LIFETIME)
+            visits.append(stack.enter_context(Visit(lab, name, lab.token(name))))
+        mark = lab.record.mark()
+        lab.clock.advance(seconds=_MINUTE)
+        asked = questions(lab, mark)
+        for number in range(1, _LIVE + 1):
+            lab.revoke(f"sensor-{number}")
+        return asked, _seconds_until(lab, lambda: not any(visit.alive for visit in visits))
+
+
+def _login_dead(lab: Lab) -> int:
+    """A token is used, and revoked at once: how long is it still good for a login?"""
+    lab.register("lamp-1", lifetime=LIFETIME + 1)
+    token = lab.token("lamp-1")
+    lab.clock.advance(seconds=1)  # who revokes all tokens of a client means those of earlier seconds
+    code_for(lab, "lamp-1", token)
+    lab.revoke("lamp-1")
+    return _seconds_until(lab, lambda: code_for(lab, "lamp-1", token) != 0)
+
+
+def _seconds_until(lab: Lab, over: Callable[[], bool]) -> int:
+    """The first of a few moments at which it is over."""
+    passed = 0
+    for moment in MOMENTS:
+        lab.clock.advance(seconds=moment - passed)
+        passed = moment
+        if over():
+            return moment
+    raise RuntimeError("a token has outlived its exp")
+
+
+_HEAD: Final = ("", "requests for", "a minute for", "revoked token:", "revoked token:")
+_HEAD_2: Final = ("", "100 logins", f"{_LIVE} live ones", "last login", "last connection")
+
+
+def prices() -> Shown:
+    """Set up a broker in each of the ways, measure, and show."""
+    found = [_price(way, options) for way, options in WAYS]
+    rows = [
+        (
+            each.way,
+            f"{each.logins:6}",
+            f"{each.live:6}",
+            f"after {each.login_dead} s",
+            f"after {each.live_dead} s",
+        )
+        for each in found
+    ]
+    text = table([_HEAD, _HEAD_2, *rows], indent="")
+    return Shown(text, html.figure(html.table([_HEAD_2, *rows]), text=text))
