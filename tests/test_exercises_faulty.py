@@ -4,14 +4,18 @@ import re
 from typing import Any
 
 import pytest
+from refresh_notebooks import find, read
 from support_show import survives
 
-from labkit import Lab
+from labkit import Lab, topics
 from labkit.exercises import Outcome
 from labkit.exercises.lesson03 import careless, ex, fifteen_tokens, four_validators
 from labkit.exercises.lesson03.forging import CLIENT, good_claims, sign, validator
 from labkit.exercises.lesson04 import four_cameras
 from labkit.exercises.lesson05 import four_fleets
+from labkit.exercises.lesson06 import brokers, matches
+from labkit.exercises.lesson06 import ex as topic_exercises
+from labkit.exercises.lesson06.faults import FAULTS as topic_words
 
 GOOD = {"a good token", "aud of two, one ours"}
 #: What each of the four lets in beside the good ones.
@@ -96,3 +100,35 @@ def test_the_fleets_are_the_same_on_every_run(lab: Lab) -> None:
     assert "registration" in first
     outcomes = re.findall(r"CONNACK +(\d)", first.split("fleet 4")[1])
     assert outcomes == ["0", "0", "5"], "whoever knows the name is in"
+
+
+#: What a broker without a fault does in the table of lesson 06.
+SOUND = ["granted", "refused", "refused", "arrives", "nothing", "nothing", "nothing", "nothing"]
+#: The line in which each of the four differs, by its word.
+DIFFERS = {"matching": 1, "text": 4, "will": 6, "once": 7}
+
+
+def test_each_broker_of_lesson_06_has_its_fault_and_no_other(lab: Lab) -> None:
+    shown = brokers.four_brokers(lab)
+    rows = [re.split(r"  +", line)[1:] for line in shown.text.splitlines()[1:]]
+    for number, column in enumerate(zip(*rows, strict=True), 1):
+        (line,) = (place for place, found in enumerate(column) if found != SOUND[place])
+        assert line == DIFFERS[topic_words[number]]
+    assert survives(shown)
+    assert str(brokers.four_brokers(lab)) == str(shown)
+
+
+def test_the_labs_own_broker_passes_where_they_fail(lab: Lab) -> None:
+    assert list(brokers.examined(lab, lab.broker).values()) == SOUND
+
+
+def test_the_rule_that_a_learner_completes_is_too_narrow_for_one_pair_and_too_wide_for_none() -> None:
+    names: dict[str, Any] = {"matches": matches}
+    (path,) = find(["06"])
+    for cell in read(path).cells:
+        if cell.cell_type == "code" and ("FILTERS" in cell.source or "def wrongly_judged" in cell.source):
+            exec(cell.source, names)
+    solution = topic_exercises.tasks["covers"].solved.rsplit("\n", 1)[0]
+    exec(solution, names)
+    assert names["wrongly_judged"](names["covers"]) == ([], [("+/#", "#")])
+    assert names["wrongly_judged"](topics.covers) == ([], [])
