@@ -151,7 +151,7 @@ def examined(lab: Any, broker: Any) -> dict[str, str]:
             observer.publish(NEWS, INBOX)
             late = device.heard(INBOX)
     for topic_filter in (NEWS, "news/#", "#"):
-        found[f"SUBSCRIBE {topic_filter}"] = "granted" if granted[topic_filter] else "refused"
+        found[f"SUBSCRIBE {topic_filter}"] = "granted" if topic_filter in granted else "refused"
     for topic in (OWN, OTHERS, FIRE):
         found[f"PUBLISH {topic}"] = "arrives" if topic in heard else "nothing"
     found[f"{FIRE}, when its cable is pulled"] = will

@@ -180,7 +180,7 @@ def covers(answer: Any) -> Result:
             )
         if found is not True and _plainly_inside(grant, wanted):
             return not_yet(f"for the grant {grant} and {wanted} it should return True: nothing is outside.")
-    return right(f"{len(PAIRS)} pairs of filters, and none is judged wrongly.")
+    return right(f"{len(PAIRS)} pairs of filters, and no grant gives more than it should.")
 
 
 def _filters() -> list[str]:

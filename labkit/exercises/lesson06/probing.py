@@ -52,12 +52,12 @@ class Probe:
         answer = self._read()
         self.code = answer.return_code if isinstance(answer, Connack) else -1
 
-    def subscribe(self, *filters: str) -> dict[str, bool]:
+    def subscribe(self, *filters: str) -> set[str]:
         """Which of these filters are granted."""
         self._number += 1
         self._send(Subscribe(packet_id=self._number, filters=tuple((each, 0) for each in filters)))
         codes = self._until(Suback).return_codes
-        return {each: code != REFUSED for each, code in zip(filters, codes, strict=True)}
+        return {each for each, code in zip(filters, codes, strict=True) if code != REFUSED}
 
     def publish(self, *topics: str) -> None:
         """Send an empty message to each topic; the broker has dealt with all of them when this returns."""

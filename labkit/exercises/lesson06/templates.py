@@ -5,28 +5,28 @@ from typing import Any
 from labkit.errors import RegistrationRefused
 from labkit.exercises import Result, Wrong, exercise, not_yet, right
 from labkit.exercises.lesson06.probing import Probe
+from labkit.topics import covers
 
 __all__ = ["rights"]
 
-LOCK, OTHER = "check-lock-1", "check-lock-2"
-NEEDED = {
-    "publish": (f"locks/{LOCK}/state", f"locks/{LOCK}/battery"),
-    "subscribe": (f"locks/{LOCK}/command", "news/berlin"),
-}
-#: What it must not reach, each with what to say when it does.
+LOCKS = ("check-lock-1", "check-lock-2")
+#: What every lock needs, and what is tried for it.
+NEEDED = {"publish": ("locks/{}/state", "locks/{}/battery"), "subscribe": ("locks/{}/command", "news/+")}
+TRIED = {"publish": NEEDED["publish"], "subscribe": ("locks/{}/command", "news/berlin", "news/oslo")}
+#: What it must not reach, each with what to say when it does; ``{}`` is the lock, ``{other}`` another one.
 TOO_MUCH = {
     "publish": {
-        f"locks/{OTHER}/state": "another lock's: put {client_id} where the name of the lock belongs",
-        f"locks/{LOCK}/command": "and so a lock could send itself commands, and open",
-        f"locks/{LOCK}/state/x": "and below state there is nothing that the lock needs",
-        f"locks/{LOCK}/firmware": "and nobody asked for that",
+        "locks/{other}/state": "another lock's: put {{client_id}} where the name of the lock belongs",
+        "locks/{}/command": "and so a lock could send itself commands, and open",
+        "locks/{}/state/x": "and below state there is nothing that the lock needs",
+        "locks/{}/firmware": "and nobody asked for that",
         "news/berlin": "and the news are not for locks to write",
     },
     "subscribe": {
         "#": "which is everything that anybody ever publishes",
         "locks/#": "which is what all locks say and are told",
-        f"locks/{OTHER}/command": "another lock's: put {client_id} where the name of the lock belongs",
-        f"locks/{LOCK}/state": "and it needs to hear commands only, not what it said itself",
+        "locks/{other}/command": "another lock's: put {{client_id}} where the name of the lock belongs",
+        "locks/{}/state": "and it needs to hear commands only, not what it said itself",
         "news/#": "which is any number of levels: a city is one level",
     },
 }
@@ -70,6 +70,27 @@ ex.rights.check(rights, lab)
             },
         ),
         Wrong(
+            says="cannot subscribe to news/oslo",
+            answer={
+                "publish": ["locks/{client_id}/state", "locks/{client_id}/battery"],
+                "subscribe": ["locks/{client_id}/command", "news/berlin"],
+            },
+        ),
+        Wrong(
+            says="check-lock-2 cannot publish to locks/check-lock-2/state",
+            answer={
+                "publish": ["locks/check-lock-1/state", "locks/check-lock-1/battery"],
+                "subscribe": ["locks/{client_id}/command", "news/+"],
+            },
+        ),
+        Wrong(
+            says="locks/check-lock-1/command/# is more than a lock needs",
+            answer={
+                "publish": ["locks/{client_id}/state", "locks/{client_id}/battery"],
+                "subscribe": ["locks/{client_id}/command/#", "news/+"],
+            },
+        ),
+        Wrong(
             says="a city is one level",
             answer={
                 "publish": ["locks/{client_id}/state", "locks/{client_id}/battery"],
@@ -107,39 +128,42 @@ def rights(answer: Any, lab: Any) -> Result:
         if len(filters) > 10 or any(len(each) > 100 for each in filters):
             return not_yet(f'"{what}" needs a few short filters only.')
     try:
-        for name in (OTHER, LOCK):
-            lab.register(name, publish=list(answer["publish"]), subscribe=list(answer["subscribe"]))
+        credentials = {
+            name: lab.register(name, publish=list(answer["publish"]), subscribe=list(answer["subscribe"]))
+            for name in LOCKS
+        }
     except RegistrationRefused as refusal:
         return not_yet(f"the authorization server refuses to register a lock: {refusal}.")
-    published, subscribed = _tried(lab)
-    for topic, arrives in published.items():
-        if topic in NEEDED["publish"] and not arrives:
-            return not_yet(f"{LOCK} cannot publish to {topic}.")
-        if topic not in NEEDED["publish"] and arrives:
-            return not_yet(f"{LOCK} may publish to {topic}, {TOO_MUCH['publish'][topic]}.")
-    for topic_filter, granted in subscribed.items():
-        if topic_filter in NEEDED["subscribe"] and not granted:
-            return not_yet(f"{LOCK} cannot subscribe to {topic_filter}.")
-        if topic_filter not in NEEDED["subscribe"] and granted:
-            return not_yet(f"{LOCK} may subscribe to {topic_filter}, {TOO_MUCH['subscribe'][topic_filter]}.")
-    return right(
-        f"{LOCK} did its four things with the lab's broker, and was refused {len(_too_much())} others."
-    )
+    for name, other in (LOCKS, LOCKS[::-1]):
+        if mistake := _tried(lab, name, other):
+            return not_yet(mistake)
+        for what, needed in NEEDED.items():
+            for each in getattr(credentials[name], what):
+                if not any(covers(grant.format(name), each) for grant in needed):
+                    return not_yet(f"{each} is more than a lock needs, to {what} to.")
+    return right("two locks did all that they need with the lab's broker, and were refused everything else.")
 
 
-def _too_much() -> list[str]:
-    return [each for topics in TOO_MUCH.values() for each in topics]
-
-
-def _tried(lab: Any) -> tuple[dict[str, bool], dict[str, bool]]:
-    """One lock tries everything with the lab's broker: which messages went through, which filters did."""
+def _tried(lab: Any, name: str, other: str) -> str:
+    """One lock tries everything with the lab's broker: what to say about the first surprise, if any."""
     mark = lab.record.mark()
-    with Probe(lab.broker, LOCK, lab.token(LOCK)) as probe:
-        topics = [*NEEDED["publish"], *TOO_MUCH["publish"]]
-        probe.publish(*topics)
-        accepted = lab.record.events("publish.accepted", since=mark, client_id=LOCK)
-        through = {event["topic"] for event in accepted}
-        return (
-            {topic: topic in through for topic in topics},
-            probe.subscribe(*NEEDED["subscribe"], *TOO_MUCH["subscribe"]),
-        )
+    wanted = {what: [each.format(name) for each in needed] for what, needed in TRIED.items()}
+    too_much = {
+        what: {each.format(name, other=other): why.format() for each, why in topics.items()}
+        for what, topics in TOO_MUCH.items()
+    }
+    with Probe(lab.broker, name, lab.token(name)) as probe:
+        probe.publish(*wanted["publish"], *too_much["publish"])
+        accepted = lab.record.events("publish.accepted", since=mark, client_id=name)
+        may = {
+            "publish": {event["topic"] for event in accepted},
+            "subscribe": probe.subscribe(*wanted["subscribe"], *too_much["subscribe"]),
+        }
+    for what, through in may.items():
+        for each in wanted[what]:
+            if each not in through:
+                return f"{name} cannot {what} to {each}."
+        for each, why in too_much[what].items():
+            if each in through:
+                return f"{name} may {what} to {each}, {why}."
+    return ""
