@@ -90,6 +90,14 @@ LIES = [
         "if connect.will is not None and not _may_will(", "if connect.will is ... and not _may_will("),
     Lie("the last rule for EMQX denies the rest", "06", "rights/emqx_acl.py",
         'rules.append(_rule("deny", "all", "#"))', 'rules.append(_rule("allow", "all", "#"))'),
+    Lie("keys are published before they sign", "10", "authserver/keys.py",
+        "AHEAD = 3\n", "AHEAD = 1\n"),
+    Lie("unknown keys cost one request an interval", "10", "tokens/jwks.py",
+        "if applies and not 0 <= now - self._asked_at[reason] < self._min_interval:", "if applies:"),
+    Lie("without keys a stranger is told to come again", "10", "tokens/jwks.py",
+        "if self._trouble is not None:  # it may be a fresh key", "if False:  # it may be a fresh key"),
+    Lie("a device waits as long as Retry-After says", "10", "device.py",
+        '(getattr(error, "retry_after", None) or 0)', "0"),
 ]  # fmt: skip
 
 _MOMENTS = itertools.count(1_000_000_000, 10)
