@@ -98,6 +98,12 @@ LIES = [
         "if self._trouble is not None:  # it may be a fresh key", "if False:  # it may be a fresh key"),
     Lie("a device waits as long as Retry-After says", "10", "device.py",
         '(getattr(error, "retry_after", None) or 0)', "0"),
+    Lie("an answer is used again for 10 s", "07", "lab.py",
+        "introspection_ttl: float = 10.0,", "introspection_ttl: float = 30.0,"),
+    Lie("a connection that nobody confirms ends after three ttls", "07", "broker/recheck.py",
+        "GRACE = 3\n", "GRACE = 300\n"),
+    Lie("who is no resource server learns nothing", "07", "authserver/endpoints.py",
+        'if claims is not None and claims["aud"] == client.introspects else', "if claims is not None else"),
 ]  # fmt: skip
 
 _MOMENTS = itertools.count(1_000_000_000, 10)
