@@ -248,15 +248,15 @@ def test_entries_that_nobody_asked_for_are_counted(lab: Lab) -> None:
         "\n"
         "name         value         meaning                    the broker's checks\n"
         "header (RFC 7515 §4.1, RFC 9068 §2.1)\n"
-        "  and 3 more\n"
+        "  … 3 more\n"
         "claims (RFC 7519 §4.1, RFC 9068 §2.2)\n"
         "  sub        thermostat-1  subject: whom it is about  sub\n"
         "  client_id  thermostat-1  client: who asked for it   client_id, client binding\n"
-        "  and 6 more\n"
+        "  … 6 more\n"
         "signature (RFC 7515 §5.2)\n"
         "  64 bytes: made with one of the given keys           signature"
     )
-    assert "and 6 more" in picture.html
+    assert "… 6 more" in picture.html
     assert "scope" not in picture.html
     assert "empty" in show.token(unsigned({}), only=("sub",)).text  # a remark is no entry
 

@@ -108,7 +108,8 @@ class Quiz:
         if all(has_blank(answer) for answer in answers):
             return not_attempted('replace each ____ by a letter in quotes, such as "a".')
         if len(answers) != len(self.questions):
-            return not_yet(f"there are {len(self.questions)} questions, and you gave {len(answers)} answers.")
+            many = f"{len(answers)} answer{'s' * (len(answers) != 1)}"
+            return not_yet(f"there are {len(self.questions)} questions, and you gave {many}.")
         each = tuple(_judge(*pair) for pair in zip(self.questions, answers, strict=True))
         count = sum(result.outcome is Outcome.RIGHT for result in each)
         summary = f"{count} of {len(each)} questions."

@@ -89,7 +89,7 @@ class Drawing:
     ) -> None:
         """Words in the middle of a box that hides what lies behind; ``x`` and ``y`` are its middle."""
         fitted = fitting(_legal(text), room, size)
-        width, height = width_of(fitted, size) + 12, size + 7
+        width, height = width_of(fitted, size) * (1.07 if bold else 1) + 12, size + 7
         x = min(max(x, width / 2 + 8), self.width - width / 2 - 8)
         self.box(x - width / 2, y - height / 2, width, height, tint or "hide", radius=4)
         kind = "on" if tint else "ink"

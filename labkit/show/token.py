@@ -58,7 +58,7 @@ def _chosen(entries: Iterable[Entry], only: Collection[str]) -> list[Entry]:
     entries = list(entries)
     chosen = [entry for entry in entries if not entry.name or entry.name in only]
     left_out = len(entries) - len(chosen)
-    return [*chosen, *([Entry(values=[f"and {left_out} more"])] if left_out else [])]
+    return [*chosen, *([Entry(values=[f"… {left_out} more"])] if left_out else [])]
 
 
 def _text(reading: Reading) -> str:

@@ -57,7 +57,7 @@ def test_an_exercise_is_tried_and_solved_by_hand(browser: Browser, tmp_path: Pat
         retype(page, blanks.nth(1), '"token of": "lamp-1",')  # the first one is in the line that imports
         retype(page, blanks.nth(1), '"client identifier": "lamp-1",')
         retype(page, blanks.nth(1), '"return code": 5,')
-        says(run(page, exercise, 4), "Not yet", "it lets the device in", "ex.borrow.hint()")
+        says(run(page, exercise, 4), "Not yet", "the broker lets the device in", "ex.borrow.hint()")
 
         exercise.locator(".jp-InputArea-prompt").click()
         page.keyboard.press("b")  # a new cell below

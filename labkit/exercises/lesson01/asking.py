@@ -3,7 +3,7 @@
 import base64
 import json
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -28,26 +28,38 @@ def _post(url: str, form: Mapping[str, str], auth: tuple[str, str] | None = None
     return httpx.post(url, data=form, auth=auth, verify=_trusted())
 
 
-def _refused(error: str, form: Mapping[Any, Any]) -> str:
-    """What to say about an error answer to the learner's form."""
-    scope = str(form.get("scope", ""))
+def _refused(error: str, form: Mapping[Any, Any], asked: Callable[[str], bool]) -> str:
+    """What to say about an error answer to the learner's form; ``asked`` tries one scope on the server."""
     if error == "unsupported_grant_type":
-        return (
-            f"the server answers {error}: it does not offer {brief(form.get('grant_type'))}. Which grant is "
-            "for a device that asks in its own name?"
+        grant = str(form.get("grant_type"))
+        nearly = "".join(filter(str.isalpha, grant.lower())) == "clientcredentials"
+        advice = (
+            "Names are exact: copy it from the request above."
+            if nearly
+            else "Which grant is for a device that asks in its own name?"
         )
+        return f"the server answers {error}: it does not offer {brief(grant)}. {advice}"
     if error == "unauthorized_client":
         return f"the server answers {error}: this device is not registered for that grant."
-    if error == "invalid_scope" and ("," in scope or ";" in scope):
-        return f"the server answers {error}: scopes are separated by one space, and by nothing else."
-    if error == "invalid_scope" and not scope.startswith("mqtt."):
-        return f"the server answers {error}: the names of scopes here begin with mqtt., not with a topic."
     if error == "invalid_scope":
-        return (
-            f"the server answers {error}: a right for a topic is one word, mqtt.publish: and the topic right "
-            "behind it. The first answer of this notebook lists three rights."
-        )
+        return f"the server answers {error}: {_of_scope(str(form.get('scope', '')), asked)}"
     return f"the server answers {error}: compare your form with the request of the cell above."
+
+
+def _of_scope(scope: str, asked: Callable[[str], bool]) -> str:
+    """Why the server refuses a scope: the first of its words that the server does not take alone."""
+    words = scope.split(" ")
+    if "" in words or not scope.isprintable() or any(mark in scope for mark in ",;"):
+        return "scopes are separated by one space, and by nothing else."
+    word = next((each for each in words if not asked(each)), scope)
+    if not word.startswith("mqtt."):
+        return f"the names of scopes here begin with mqtt., and {brief(word, most=80)} does not."
+    if word.startswith(("mqtt.publish:", "mqtt.subscribe:")) and not word.endswith(":"):
+        return f"{brief(word, most=80)} is more than the device is registered for, which is {BELOW}."
+    return (
+        "a right for a topic is one word, mqtt.publish: and the topic right behind it. "
+        "The first answer of this notebook lists three rights."
+    )
 
 
 def _is_text(entry: tuple[object, object]) -> bool:
@@ -98,6 +110,14 @@ ex.ask.check(form, lab)
             answer={"grant_type": "client_credentials", "scope": TOPIC},
         ),
         Wrong(
+            says="is more than the device is registered for",
+            answer={"grant_type": "client_credentials", "scope": f"mqtt.connect mqtt.publish:/{TOPIC}"},
+        ),
+        Wrong(
+            says="copy it from the request above",
+            answer={"grant_type": "client credentials", "scope": "mqtt.connect"},
+        ),
+        Wrong(
             says="is one word",
             answer={"grant_type": "client_credentials", "scope": f"mqtt.connect mqtt.publish {TOPIC}"},
         ),
@@ -126,14 +146,21 @@ def ask(answer: Any, lab: Any) -> Result:
     if type(answer) is not dict or not all(map(_is_text, answer.items())):
         return not_yet("the form is a dict with two entries, and both values are text.")
     client = lab.register("check-ask", publish=[BELOW], subscribe=[BELOW])
-    reply = _post(lab.token_endpoint, answer, auth=(client.client_id, client.client_secret))
+
+    def post(form: Mapping[str, str]) -> httpx.Response:
+        return _post(lab.token_endpoint, form, auth=(client.client_id, client.client_secret))
+
+    def asked(scope: str) -> bool:
+        return post({"grant_type": "client_credentials", "scope": scope}).status_code == 200
+
+    reply = post(answer)
     if reply.status_code != 200:
-        return not_yet(_refused(reply.json().get("error", "an error"), answer))
+        return not_yet(_refused(reply.json().get("error", "an error"), answer, asked))
     scopes = set(_scope(reply.json()["access_token"]).split(" "))
     wanted = {"mqtt.connect", f"mqtt.publish:{TOPIC}"}
     if scopes == wanted:
         return right(f"the server gave a token for {' and '.join(sorted(scopes))}, and nothing else.")
-    if "scope" not in answer:
+    if not answer.get("scope"):
         return not_yet("a request without scope gets a token that holds every right of the device.")
     if "mqtt.connect" not in scopes:
         return not_yet("without mqtt.connect the broker does not even let the device in.")

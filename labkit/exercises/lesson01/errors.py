@@ -8,8 +8,8 @@ __all__ = ["faults"]
 
 FAULTS = {1: "status", 2: "tells", 3: "format", 4: "code"}
 ABOUT = {
-    (1, "code"): "invalid_client is a code of the list. Look at the line above the body.",
-    (1, "format"): "it is JSON, as it should be. Look at the line above the body.",
+    (1, "code"): "invalid_client is a code of the list. Look at the first line of the answer.",
+    (1, "format"): "it is JSON, as it should be. Look at the first line of the answer.",
     (2, "code"): "invalid_client is the right code. What does the description give away to a stranger?",
     (2, "status"): "401 is right after a failed Basic login. What does the description give away?",
     (3, "code"): "is there a code at all that a program could find?",
@@ -45,7 +45,7 @@ faults = {
 ex.faults.check(faults)
 """,
     wrong=(
-        Wrong(says="Look at the line above", answer=FAULTS | {1: "code"}),
+        Wrong(says="Look at the first line", answer=FAULTS | {1: "code"}),
         Wrong(says="give away to a stranger", answer=FAULTS | {2: "code"}),
         Wrong(says="a program cannot even read it", answer=FAULTS | {3: "tells"}),
         Wrong(says="Compare the error code with the list", answer=FAULTS | {4: "status"}),
@@ -54,7 +54,7 @@ ex.faults.check(faults)
     ),
     hints=(
         "Read each answer as the device would: first the status, then the type of the body, then error.",
-        "An error answer of a token endpoint is 400 or 401, JSON, with a code of the list in §5.2.",
+        "An error answer of a token endpoint is 400 or 401, JSON, with a code of the list above.",
         "One says 200, one sends HTML, one invents a code, and one tells a stranger that a device exists.",
     ),
     why=(

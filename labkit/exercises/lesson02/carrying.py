@@ -64,6 +64,7 @@ ex.login.check(login, lab)
         Wrong(
             says="not the token letter by letter", answer=lambda client_id, token: (client_id, token + "\n")
         ),
+        Wrong(says="begins like a token, too", answer=lambda client_id, token: (token[:20], token)),
         Wrong(says="return two values", answer=lambda client_id, token: token),
         Wrong(says="hand over the function itself", answer=("thermostat-1", "a token")),
     ),
@@ -104,28 +105,24 @@ def login(answer: Any, lab: Any) -> Result:
 
 def _judged(token: str, user_name: str, password: bytes, code: int | None) -> Result:
     carried = token.encode() in password
+    known = {0: "the broker lets it in", None: "the broker closes the connection"}
+    said = known.get(code, f"the broker refuses it (code {code})")
     if token in user_name and carried:
-        return not_yet(f"the broker answers {code} to two tokens in one CONNECT. Which one should count?")
+        return not_yet(f"{said}: two tokens in one CONNECT. Which one should count?")
     if token in user_name:
-        return not_yet(f"the broker answers {code}, but brokers write user names into their logs.")
+        return not_yet(f"{said}, but brokers write user names into their logs.")
     if password.startswith(b"eyJ") and not carried:
-        return not_yet(
-            f"the broker answers {code}: this token is not the one that the function gets as its second "
-            "argument."
-        )
+        return not_yet(f"{said}: this token is not the one that the function gets as its second argument.")
     if not carried:
-        return not_yet(
-            f"the broker answers {code}: the token is in neither field. The function gets it as its second "
-            "argument."
-        )
+        return not_yet(f"{said}: the token is in neither field. The function gets it as its second argument.")
     if password.lower().startswith(b"bearer"):
-        return not_yet(
-            f"the broker answers {code}: HTTP writes Bearer before a token, MQTT has no such word."
-        )
+        return not_yet(f"{said}: HTTP writes Bearer before a token, MQTT has no such word.")
     if password != token.encode():
-        return not_yet(f"the broker answers {code}: the password is not the token letter by letter.")
+        return not_yet(f"{said}: the password is not the token letter by letter.")
+    if user_name.startswith("eyJ"):
+        return not_yet(f"{said}: the user name begins like a token, too. Which one should count?")
     if code != 0:
         return cannot_tell(
-            f"the fields are right, and yet the broker answers {code}. Run the set-up cell again."
+            "the fields are right, and yet the broker refuses them. Run the set-up cell again."
         )
-    return right("the broker answers 0, and its log shows a user name that is no secret.")
+    return right("the broker lets it in, and its log shows a user name that is no secret.")

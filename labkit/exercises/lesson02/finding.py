@@ -2,10 +2,25 @@
 
 from typing import Any
 
-from labkit.exercises import Result, Wrong, brief, exercise, not_yet, right, try_answer
+from labkit.exercises import (
+    AnswerFailed,
+    Result,
+    Wrong,
+    brief,
+    exercise,
+    not_yet,
+    right,
+    try_answer,
+)
+from labkit.exercises.trying import describe
 from labkit.wire import Connect, encode
 
 __all__ = ["token_of"]
+
+#: A token that is no JWT: the example of RFC 6749 §5.1.
+OTHER_KIND = b"2YotnFZFEjr1zCsicMWpAA"
+#: A user name longer than a token.  With it, the remaining length takes two bytes beside a short token, too.
+LONG = "a label " * 100
 
 
 def _fields(packet: bytes) -> list[bytes]:
@@ -60,6 +75,11 @@ ex.token_of.check(token_of, lab)
         Wrong(says="the whole packet", answer=lambda packet: packet),
         Wrong(says="where it starts", answer=lambda packet: packet.index(b"eyJ")),
         Wrong(says="a part of the token", answer=lambda packet: packet[packet.index(b"eyJ") :][:20]),
+        Wrong(says="behind a longer user name", answer=lambda packet: max(_fields(packet), key=len)),
+        Wrong(
+            says="does not begin with eyJ. Your code raised StopIteration",
+            answer=lambda packet: next(each for each in _fields(packet) if each.startswith(b"eyJ")),
+        ),
         Wrong(says="hand over the function itself", answer=b"eyJ"),
     ),
     hints=(
@@ -77,18 +97,23 @@ def token_of(answer: Any, lab: Any) -> Result:
         return not_yet("hand over the function itself, without calling it: check(token_of, lab).")
     for name in ("check-1", "check-with-a-longer-name"):
         lab.register(name)
-        token = lab.token(name).encode()
+        token = lab.token(name)
         ways: tuple[tuple[str, str, bytes | None], ...] = (
-            ("carries the token in the password", "a label", token),
-            ("carries the token in the user name and has no password", token.decode(), None),
-            ("carries the token in the user name and has an empty password", token.decode(), b""),
+            ("carries the token in the password", "a label", token.encode()),
+            ("carries the token in the user name and has no password", token, None),
+            ("carries the token in the user name and has an empty password", token, b""),
+            ("carries the token in the password, behind a longer user name", LONG, token.encode()),
+            ("carries another kind of token, which does not begin with eyJ", LONG, OTHER_KIND),
         )
         for way, user_name, password in ways:
             packet = encode(Connect(client_id=name, username=user_name, password=password))
-            trouble = _trouble(try_answer(answer, packet), token, packet, way)
-            if trouble:
+            try:
+                found = try_answer(answer, packet)
+            except AnswerFailed as failed:
+                return not_yet(f"one client {way}. Your code raised {describe(failed.__cause__)}.")
+            if trouble := _trouble(found, password or user_name.encode(), packet, way):
                 return not_yet(trouble)
-    return right("six packets of six clients, and the token found in each of them.")
+    return right("ten packets of ten clients, and the token found in each of them.")
 
 
 def _trouble(found: Any, token: bytes, packet: bytes, way: str) -> str:

@@ -179,7 +179,8 @@ ex.faults.check(faults, lab)
     ),
     hints=(
         "For each column ask: what do the tokens that get in have in common, apart from the good ones?",
-        "Two of the columns let in tokens that the issuer never signed, one such that it did, and one both.",
+        "Who signed the tokens that get in? Two of the four let in forged ones only, one only tokens of the "
+        "issuer, and one both.",
         "A lets in a missing exp, an exp of the wrong type and an unknown key: code falls over all three.",
     ),
     why=(
@@ -203,7 +204,7 @@ def faults(answer: Any, lab: Any) -> Result:
     }
     if mistake := first_mistake(answer, FAULTS, about, thing="validator", otherwise=""):
         return mistake
-    return right("three believed what a sender wrote or left out, and one said yes when it did not know.")
+    return right("A says yes when it falls over, B lets the token choose, C takes parts, D needs no key.")
 
 
 def _objection(letter: str, word: str, let_in: dict[str, list[str]]) -> str:

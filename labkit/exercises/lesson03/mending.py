@@ -9,11 +9,11 @@ from labkit.exercises import (
     Wrong,
     brief,
     exercise,
-    name_of,
     not_yet,
     right,
     try_answer,
 )
+from labkit.exercises.trying import describe
 
 __all__ = ["first_wrong"]
 
@@ -129,6 +129,9 @@ ex.first_wrong.check(first_wrong)
             answer=_like(scope=lambda value: "mqtt.connect" not in (value or "").split()),
         ),
         Wrong(says="two scopes", answer=_like(scope=lambda value: value != "mqtt.connect")),
+        Wrong(
+            says="falls over it (TypeError: '<=' not supported", answer=_like(exp=lambda value: value <= NOW)
+        ),
         Wrong(says="nothing is wrong with it", answer=lambda claims, now: "exp"),
         Wrong(says="hand over the function itself", answer="exp"),
     ),
@@ -152,8 +155,7 @@ def first_wrong(answer: Any) -> Result:
         try:
             said = try_answer(answer, claims, NOW)
         except AnswerFailed as failed:
-            name = name_of(type(failed.__cause__))
-            return not_yet(f"your function falls over a token with {what} ({name}): {why}.")
+            return not_yet(f"{what}: your function falls over it ({describe(failed.__cause__)}), but {why}.")
         if said is None or type(said) is str:
             if said == wanted:
                 continue

@@ -87,6 +87,10 @@ def closes_after(answer: Any, lab: Any) -> Result:
     return right("a broker with that leeway, started for this check, closed such a connection then.")
 
 
+#: How many moments forty devices should at least spread to; fewer are herds again.
+_MOMENTS = 8
+
+
 def _seeded(seed: int) -> Random:
     return Random(seed)  # noqa: S311 - spreads load, keeps no secret
 
@@ -143,7 +147,12 @@ def _objection(answer: Any) -> str:
         drawn = [try_answer(answer, life, _seeded(seed)) for seed in range(40)]
         again = try_answer(answer, life, _seeded(39))
         if strange := [each for each in drawn if not _is_number(each)]:
-            return f"for a token that lives {life} s it returns {brief(strange[0])}: a number is wanted."
+            told = f"for a token that lives {life} s it returns {brief(strange[0])}"
+            if type(strange[0]) in (int, float):
+                return f"{told}: wanted is how many seconds to wait, and not a moment on the clock."
+            return f"{told}: a number is wanted."
+        if 0 < max(drawn) < 1:
+            return f"after {max(drawn):.1g} s a token that lives {life} s has hardly begun: is that a share?"
         if max(drawn) >= life:
             return f"with a token that lives {life} s it waits {max(drawn):.0f} s: by then the token is dead."
         if max(drawn) > 0.9 * life + 1e-6:
@@ -160,6 +169,10 @@ def _objection(answer: Any) -> str:
             )
         if max(drawn) - min(drawn) < 0.1 * life:
             return f"all moments lie within {max(drawn) - min(drawn):.0f} s: use the whole of 70 to 90 %."
+        if len(set(drawn)) < _MOMENTS:
+            return (
+                f"it knows only {len(set(drawn))} moments, and a fleet would come together at each of them."
+            )
         if again != drawn[39]:
             return "draw from the random that is handed in, so that a test can repeat what happened."
     return ""
@@ -196,6 +209,9 @@ ex.refresh_after.check(refresh_after, lab)
             says="draw from the random that is handed in",
             answer=lambda life, random: life * SystemRandom().uniform(0.7, 0.9),
         ),
+        Wrong(says="only 3 moments", answer=lambda life, random: life * random.choice((0.7, 0.8, 0.9))),
+        Wrong(says="is that a share?", answer=lambda life, random: random.uniform(0.7, 0.9)),
+        Wrong(says="a moment on the clock", answer=lambda life, random: 1.8e9 + 0.8 * life),
         Wrong(says="a number is wanted", answer=lambda life, random: f"{0.8 * life} s"),
         Wrong(says="hand over the function itself", answer=240),
     ),

@@ -96,7 +96,7 @@ ex.may_connect.check(may_connect, lab)
         'Equal, and nothing else: claims["client_id"] == client_id.',
     ),
     why=(
-        "any rule but equality, code point by code point, makes two names one, and whoever can get the "
+        "any rule but equality, character by character, makes two names one, and whoever can get the "
         "second name gets the rights of the first."
     ),
 )
@@ -110,7 +110,9 @@ def may_connect(answer: Any, lab: Any) -> Result:
     if type(own) is not bool:
         return not_yet(f"it returns {brief(own)}: True or False is wanted.")
     if not own:
-        return not_yet(f"{OWNER} is refused with a token that was its own.")
+        return not_yet(
+            f"{OWNER} is refused with a token that was its own. Is the right claim compared, and with ==?"
+        )
     for client_id, message in OTHERS.items():
         if _lets_in(answer, claims, client_id):
             return not_yet(message.format(owner=OWNER, shown=ascii(client_id).strip("'")))
@@ -185,7 +187,7 @@ ex.impostors.check(impostors, lab)
     ),
     why=(
         "every rule that is more generous than equality makes one device out of two. The lab's broker "
-        "compares code point by code point, and so it refused all four."
+        "compares character by character, and so it refused all four."
     ),
 )
 def impostors(answer: Any, lab: Any) -> Result:

@@ -52,7 +52,7 @@ ex.schemes.check(faults)
     ),
     hints=(
         "A client id stands in topics, in logs and in tokens, for years. What follows for each fleet?",
-        "One has slashes, one names a human being, one is new every morning, one is taken for a password.",
+        "One has slashes, one names a human being, one is new at every start, one is taken for a password.",
         "1 adds levels to devices/%c/#, 3 is a new device at every start, 4 lets a name do a token's work.",
     ),
     why=(
@@ -64,4 +64,4 @@ def schemes(answer: Any) -> Result:
     otherwise = "where does such a name turn up, who reads it, and what is it good for tomorrow?"
     if mistake := first_mistake(answer, FAULTS, ABOUT, thing="fleet", otherwise=otherwise):
         return mistake
-    return right("levels in a topic, a person in every log, a new device every morning, a name as password.")
+    return right("levels in a topic, a person in every log, a new device at every start, a name as password.")
