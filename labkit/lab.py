@@ -136,7 +136,10 @@ class Lab(Addresses):
             self.broker.start()
             undo.pop_all()
         if push_revocation:
-            self.authserver.on_revoked.append(self.broker.revoked)
+            broker = self.broker
+            self.authserver.on_revoked.append(
+                lambda jti, client_id: broker.revoked(jti, client_id, at=server_clock.now())
+            )
         _running.add(self)
 
     @classmethod

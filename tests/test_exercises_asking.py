@@ -7,8 +7,14 @@ import pytest
 from support_show import survives
 
 from labkit import Lab
-from labkit.exercises.lesson07 import brokers, four_brokers, measuring
+from labkit.exercises import Outcome, progress
+from labkit.exercises.lesson07 import brokers, choosing, four_brokers, measuring
 from labkit.exercises.lesson07.standing import Visit, code_for, standing
+
+
+@pytest.fixture(autouse=True)
+def _progress_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "path", None)
 
 
 def rows(shown: Any, heads: int) -> dict[str, list[str]]:
@@ -73,3 +79,20 @@ def test_in_a_standing_lab_nothing_moves_by_itself() -> None:
             lab.clock.advance(seconds=60)
             assert not visit.alive
         assert code_for(lab, "dev-1", token) == 4
+
+
+@pytest.mark.parametrize(
+    ("place", "chosen", "good"),
+    [
+        ("door", ("introspection", 10), True),
+        ("door", ("both", 10.5), False),
+        ("ship", ("jwt", 3600), True),
+        ("buses", ("introspection", 29), True),
+        ("buses", ("introspection", 28), False),
+        ("buses", ("introspection", 60), True),
+        ("buses", ("introspection", 61), False),
+    ],
+)
+def test_the_bounds_of_the_three_places_are_those_of_the_text(place: str, chosen: Any, good: bool) -> None:
+    result = choosing.settings.check(choosing.RIGHT | {place: chosen})
+    assert result.outcome is (Outcome.RIGHT if good else Outcome.NOT_YET), str(result)

@@ -16,6 +16,8 @@ from labkit.exercises.lesson05 import four_fleets
 from labkit.exercises.lesson06 import brokers, matches
 from labkit.exercises.lesson06 import ex as topic_exercises
 from labkit.exercises.lesson06.faults import FAULTS as topic_words
+from labkit.exercises.lesson10 import four_devices
+from labkit.exercises.lesson10.planning import PLAN, _rotated
 
 GOOD = {"a good token", "aud of two, one ours"}
 #: What each of the four lets in beside the good ones.
@@ -132,3 +134,25 @@ def test_the_rule_that_a_learner_completes_is_too_narrow_for_one_pair_and_too_wi
     exec(solution, names)
     assert names["wrongly_judged"](names["covers"]) == ([], [("+/#", "#")])
     assert names["wrongly_judged"](topics.covers) == ([], [])
+
+
+def test_the_devices_of_lesson_10_are_the_same_on_every_run_and_leave_no_fault_behind(lab: Lab) -> None:
+    first, second = four_devices(lab), four_devices(lab)
+    assert (str(first), first.html) == (str(second), second.html)
+    assert " ".join(survives(first)) == " ".join(str(first).split())
+    a, b, c, d = re.split(r"^device [BCD]\n", str(first), flags=re.M)
+    asked = re.findall(r"after +(\S+) s  asks for a token, unit (\d)", a)
+    assert len(asked) == 12
+    assert all(asked.count((moment, unit)) == 1 for moment, _ in asked for unit in "123")  # always together
+    assert b.count("Retry-After: 30") == 4
+    assert re.search(r"300 s  is connected +closed by the broker\n +after +300 s  asks", c)
+    assert "closed" not in d
+    assert re.search(r"240 s  leaves the broker", d)
+    assert repr(lab.authserver.faults) == "<Faults: none>"
+
+
+def test_one_second_less_than_the_plan_of_lesson_10_and_an_honest_device_is_refused(lab: Lab) -> None:
+    before, after = PLAN["before"], PLAN["after"]
+    assert _rotated(lab, before, after) == (True, True)
+    assert _rotated(lab, before - 1, after) == (False, True)
+    assert _rotated(lab, before, after - 1) == (True, False)

@@ -104,6 +104,12 @@ LIES = [
         "GRACE = 3\n", "GRACE = 300\n"),
     Lie("who is no resource server learns nothing", "07", "authserver/endpoints.py",
         'if claims is not None and claims["aud"] == client.introspects else', "if claims is not None else"),
+    Lie("nobody gets a scope that was not registered", "11", "authserver/scopes.py",
+        "if name not in granted and not _inside(name, granted):", "if not name:"),
+    Lie("keys are asked for at most once in a while", "11", "tokens/jwks.py",
+        "min_interval: float = 30.0,", "min_interval: float = 1e-6,"),
+    Lie("a client id holds no plus", "11", "rights/grant.py",
+        r'_CLIENT_ID = re.compile(r"[\x21\x24-\x2a\x2c-\x2e', r'_CLIENT_ID = re.compile(r"[\x21\x24-\x2e'),
 ]  # fmt: skip
 
 _MOMENTS = itertools.count(1_000_000_000, 10)

@@ -43,7 +43,7 @@ class Fault:
         if times is not None and times < 1:
             raise ValueError("times is how many requests the fault meets: 1 or more, or None for all")
         if path is not None:
-            path = urlsplit(path).path
+            path = urlsplit(path).path if isinstance(path, str) else ""
             if not path.startswith("/"):
                 raise ValueError("path is that of an endpoint, such as '/oauth2/jwks', or its whole URL")
         self.what = what
@@ -152,11 +152,13 @@ class Faults:
         times: int | None = None,
     ) -> Fault:
         """Answer with an HTTP status, and with ``Retry-After`` in seconds if given (RFC 9110 §10.2.3)."""
-        if not 200 <= status <= 599:
-            raise ValueError(f"{status} is no status of a final answer: choose 200 to 599")
+        if type(status) is not int or not 200 <= status <= 599:
+            raise ValueError(f"{status!r} is no status of a final answer: choose a number from 200 to 599")
+        if retry_after is not None and (type(retry_after) is not int or retry_after < 0):
+            raise ValueError("retry_after is a whole number of seconds, not below zero")
         headers = [] if retry_after is None else [(b"retry-after", b"%d" % retry_after)]
         reply = Reply.of_json({"error": "temporarily_unavailable"}, status=status, headers=headers)
-        if status in (204, 304):  # these have no body (RFC 9110 §15.3.5, §15.4.5)
+        if status in (204, 205, 304):  # these have no body (RFC 9110 §15.3.5, §15.3.6, §15.4.5)
             reply = Reply(status=status, body=b"", headers=headers)
         return self._answer(Fault(self, f"status {status}", path, times), reply)
 
@@ -168,6 +170,8 @@ class Faults:
         times: int | None = None,
     ) -> Fault:
         """Answer 200, and call ``body`` JSON."""
+        if not isinstance(body, bytes):  # found out at the request, it would be an error of the server's
+            raise ValueError("body is bytes: write b'…'")
         reply = Reply(body=body, headers=[(b"content-type", b"application/json")])
         return self._answer(Fault(self, "garbage", path, times), reply)
 
@@ -264,6 +268,6 @@ async def _nothing(go: App, scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def _checked(seconds: float) -> float:
-    if not 0 <= seconds < math.inf:
+    if not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
         raise ValueError("seconds is a number of real seconds, not below zero")
     return seconds

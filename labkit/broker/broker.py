@@ -108,15 +108,16 @@ class Broker(Service):
         """Close the connection of ``client_id`` and return when it is closed; whether there was one."""
         return self._close_one(client_id, None, "disconnected", "disconnected")
 
-    def revoked(self, jti: str | None, client_id: str) -> None:
+    def revoked(self, jti: str | None, client_id: str, *, at: float | None = None) -> None:
         """A token (``None``: every token of the client) is good no more: close its connection at once.
 
-        It is not let in again either.  May be called from any thread, running or not.
+        It is not let in again either.  May be called from any thread, running or not.  ``at`` is the moment
+        by the clock that wrote ``iat``, in Unix seconds; without it, our own clock has to do.
         """
         if jti is not None:
             self._revocations.add(jti)
         else:
-            self._revocations.add_all_of(client_id, self._clock.now())
+            self._revocations.add_all_of(client_id, self._clock.now() if at is None else at)
             live = self._live(client_id)
             if live is not None and live.guest is not None:
                 self._revocations.add(live.guest.token.jti)  # even if it was issued this very second

@@ -23,9 +23,7 @@ class Reason:
 
 REASONS: Final[Mapping[str, Reason]] = {
     "version": Reason(1, "Connect with MQTT 3.1.1: protocol level 4."),
-    "client-id-empty": Reason(
-        2, "Send the client identifier that the token was issued to: none is made up."
-    ),
+    "client-id-empty": Reason(2, "Send the client identifier that the token was issued to: none is made up."),
     "client-id-characters": Reason(2, "Choose a client identifier without / + # and control characters."),
     "no-token": Reason(4, "Put the access token into the password, and any name into the user name."),
     "ambiguous": Reason(4, "Send one token, in one field (RFC 6750 §2)."),
@@ -34,9 +32,7 @@ REASONS: Final[Mapping[str, Reason]] = {
     "expired": Reason(4, "The token ended while it was looked at: refresh earlier."),
     "client-id": Reason(5, "Connect with the client identifier that the token was issued to."),
     "will-topic": Reason(5, "Leave a will only on a topic that the token allows to publish to."),
-    "busy": Reason(
-        3, "Many wait for keys, or for an answer about their token: try again later."
-    ),
+    "busy": Reason(3, "Many wait for keys, or for an answer about their token: try again later."),
     "server-full": Reason(3, "As many are connected as the broker takes: try again later."),
     "stopping": Reason(3, "The broker is going down: try again later."),
     "timeout": Reason(3, "The decision took too long: try again later."),

@@ -28,6 +28,7 @@ _START = "a wildcard at the start of a rule takes in topics that begin with $ th
 _PLUS = (
     "+ in a rule also fits a # in the wanted filter there, so it is said with eq: this filter and no other"
 )
+_TAKEN_OFF = "such a prefix is taken off there before the rules are asked"
 _TEMPLATE = "it has ${ in it, which begins a placeholder there"
 _TEMPLATE_EQ = "it has ${ or begins with eq, so it is said with eq: this filter and no other"
 
@@ -46,6 +47,9 @@ def emqx(rights: Rights) -> Rendered:
         else:
             rules.append(_rule("allow", "publish", topic_filter))
     for topic_filter in rights.subscribe:
+        if _inside(topic_filter) != topic_filter:
+            notes.append(f"subscribe {topic_filter!r} is left out: {_TAKEN_OFF}.")
+            continue
         why = "" if _is_plain(topic_filter) else _why_eq(topic_filter)
         if why:
             notes.append(f"subscribe {topic_filter!r} is narrower: {why}.")

@@ -135,7 +135,9 @@ class IntrospectionClient(Asking):
 
     def _kept(self, name: bytes) -> Answer | None:
         until, answer = self._answers.get(name, (0.0, None))
-        return answer if self._clock.now() < until else None
+        if answer is None or not answer.asked_at <= self._clock.now() < until:  # a clock can be set back
+            return None
+        return answer
 
     def _keep(self, name: bytes, until: float, answer: Answer) -> None:
         """Keep an answer until then; one that cannot be kept takes the place of what was kept, too."""

@@ -34,10 +34,10 @@ TOO_MUCH = {
 
 @exercise(
     question=(
-        "Door locks: each publishes to locks/<its client id>/state and to locks/<its client id>/battery. It "
-        "listens to locks/<its client id>/command, and to the news of every city, as in news/berlin. Give "
-        "the topic filters, two lists, with which every lock can be registered, and nothing more than that "
-        "is allowed."
+        "Door locks: each publishes to locks/NAME/state and to locks/NAME/battery, where NAME is its client "
+        "id. It listens to locks/NAME/command, and to the news of every city, as in news/berlin. Give the "
+        "topic filters, two lists, with which every lock can be registered, and with which nothing more is "
+        "allowed."
     ),
     cell="""
 rights = {

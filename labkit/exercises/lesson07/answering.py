@@ -1,5 +1,6 @@
 """Decide by what the authorization server answers."""
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 import httpx
@@ -11,6 +12,7 @@ from labkit.exercises import (
     brief,
     cannot_tell,
     exercise,
+    name_of,
     not_yet,
     right,
     try_answer,
@@ -20,19 +22,19 @@ from labkit.exercises.lesson07.carried import introspect
 __all__ = ["lets_in"]
 
 NAME: Final = "check-sensor-1"
-#: Answers that are no yes, made to order by the lab's server: status, body, and what to say who takes them.
-ORDERED: Final[tuple[tuple[int, bytes, str], ...]] = (
-    (200, b'{"active": "true"}', 'the text "true" counts as a yes: only JSON true does.'),
-    (200, b'{"active": 1}', "the number 1 counts as a yes, and in Python 1 == True: ask with `is`."),
+#: Answers that are no yes, made to order by the lab's server: the body, and what to say who takes them.
+ORDERED: Final[tuple[tuple[bytes, str], ...]] = (
+    (b'{"active": "true"}', 'the text "true" counts as a yes: only JSON true does.'),
+    (b'{"active": 1}', "the number 1 counts as a yes, and in Python 1 == True: ask with `is`."),
     (
-        200,
         b'{"active": "false"}',
         'the text "false" counts as a yes: every text that is not empty is truthy.',
     ),
-    (200, b'{"active": [true]}', "a list counts as a yes: only JSON true does."),
-    (200, b'{"error": "server_error"}', "an answer without `active` counts as a yes."),
-    (200, b"<html>It works!</html>", "a web page counts as a yes: no answer is no yes."),
+    (b'{"active": [true]}', "a list counts as a yes: only JSON true does."),
+    (b'{"error": "server_error"}', "an answer without `active` counts as a yes."),
+    (b"<html>It works!</html>", "a web page counts as a yes: no answer is no yes."),
 )
+WRONG_STATUS: Final = "an answer that came with status {} counts as a yes: 200 is the only one."
 
 
 @exercise(
@@ -91,20 +93,34 @@ def lets_in(answer: Any, lab: Any) -> Result:
         return not_yet(f"for a good token it returns {brief(verdict)}: True or False is wanted.")
     if not verdict:
         return not_yet("a good token stays out: status 200, and `active` is true.")
-    if _yes(answer, 200, revoked.json()):
-        return not_yet("a revoked token gets in: the status is 200 there, too. What does `active` say?")
-    for status, body, message in ORDERED:
+    refused = [
+        *_no_yes(lab, token, revoked),
+        *((status, good.json(), "a yes", WRONG_STATUS.format(status)) for status in (500, 401, 201)),
+    ]
+    for status, said, what, message in refused:
+        try:
+            verdict = try_answer(answer, status, said)
+        except AnswerFailed as failed:
+            name = name_of(type(failed.__cause__))
+            return not_yet(f"it falls over status {status} with {what}: {name}. Each needs a verdict.")
+        if type(verdict) is not bool:
+            return not_yet(f"for status {status} with {what} it returns {brief(verdict)}: no True or False.")
+        if verdict:
+            return not_yet(message)
+    return right(f"one yes, and {len(refused)} answers that are none.")
+
+
+def _no_yes(lab: Any, token: str, revoked: httpx.Response) -> Iterator[tuple[int, dict[str, Any], str, str]]:
+    """Live answers that are no yes: status, JSON object, what it is, and what to say who takes it for one."""
+    message = "a revoked token gets in: the status is 200 there, too. What does `active` say?"
+    yield revoked.status_code, revoked.json(), "a no", message
+    for body, message in ORDERED:
         with lab.authserver.faults.garbage(body, path=lab.introspection_endpoint):
-            if _yes(answer, status, _object(_asked(lab, token))):
-                return not_yet(message)
-    for status in (500, 401, 201):
-        if _yes(answer, status, good.json()):
-            return not_yet(f"an answer that came with status {status} counts as a yes: 200 is the only one.")
+            reply = _asked(lab, token)
+        yield reply.status_code, _object(reply), body.decode(), message
     with lab.authserver.faults.status(503, path=lab.introspection_endpoint):
         reply = _asked(lab, token)
-    if _yes(answer, reply.status_code, _object(reply)):
-        return not_yet("a server that is overloaded (503) counts as a yes.")
-    return right(f"one yes, and {len(ORDERED) + 5} answers that are none.")
+    yield reply.status_code, _object(reply), "no yes", "a server that is overloaded (503) counts as a yes."
 
 
 def _asked(lab: Any, token: str) -> httpx.Response:
@@ -118,18 +134,3 @@ def _object(reply: httpx.Response) -> dict[str, Any]:
     except ValueError:
         return {}
     return found if type(found) is dict else {}
-
-
-def _yes(answer: Any, status: int, said: dict[str, Any]) -> bool:
-    try:
-        verdict = try_answer(answer, status, said)
-    except AnswerFailed as failed:
-        cause = failed.__cause__
-        raise AnswerFailed from LookupError(_fell_over(status, said, cause))
-    if type(verdict) is not bool:
-        raise AnswerFailed from TypeError(f"for status {status} and {said} it returned {brief(verdict)}")
-    return verdict
-
-
-def _fell_over(status: int, said: dict[str, Any], cause: BaseException | None) -> str:
-    return f"it falls over status {status} and {said}"

@@ -146,7 +146,9 @@ def _bounded(answer: Callable[..., Any], lab: Any) -> Result | None:
         return not_yet(problem)
     if len(ask.answers) > 2:
         return not_yet("at 10 s sharp it does not ask, and TTL is over then: not a moment more.")
-    return not_yet("a token that was revoked 11 s before still works: an answer lives for TTL, whatever exp.")
+    return not_yet(
+        "a token that was revoked 11 s before still works: an answer lives for TTL, however late exp."
+    )
 
 
 def _expires(answer: Callable[..., Any], lab: Any) -> Result | None:

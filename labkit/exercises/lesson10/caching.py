@@ -28,27 +28,20 @@ NEW: Mapping[str, str] = {"key-2": "the second key"}
 #: When somebody asks for which key, what fetch() then does, whether it should be called, what comes back, and
 #: what to say when it does not.  The last request before each line is that of an earlier line.
 STEPS: tuple[tuple[float, str, Mapping[str, str] | None, bool, str | None, str], ...] = (
-    (0, "key-1", OLD, True, "the first key", "the cache is empty, so the set has to be fetched"),
-    (10, "key-1", OLD, False, "the first key", "it is in the cache, which is 10 s old"),
-    (15, "key-9", OLD, False, None, "it is unknown, but the last request was only 15 s ago"),
-    (29, "key-8", OLD, False, None, "each stranger brings another key id, and the last request was 29 s ago"),
-    (30, "key-7", OLD, True, None, "it is unknown, and the last request was 30 s ago: it may be a new key"),
-    (70, "key-1", None, False, "the first key", "it is known: however broken the server is, nobody asks it"),
-    (70, "key-7", None, True, None, "it is unknown, and the last request was 40 s ago"),
-    (
-        71,
-        "key-7",
-        None,
-        False,
-        None,
-        "the last request was 1 s ago, and that it failed is no reason to hammer the server: count attempts",
-    ),
-    (72, "key-1", None, False, "the first key", "a failed request must leave the old keys in use"),
-    (100, "key-2", NEW, True, "the second key", "it is unknown, and the last request was 30 s ago"),
-    (399, "key-2", NEW, False, "the second key", "it is known, and the set is 299 s old"),
-    (400, "key-2", OLD, True, None, "the set is 300 s old: fetch it, as this key may have been retired"),
-    (700, "key-1", None, True, "the first key", "the set is 300 s old, and when it cannot be had, keep it"),
-    (720, "key-1", None, False, "the first key", "a request failed 20 s ago, so this is too early"),
+    (0, "key-1", OLD, True, "the first key", "the cache is empty, so the set has to be fetched."),
+    (10, "key-1", OLD, False, "the first key", "it asked 10 s ago for this very key. Is that written down?"),
+    (15, "key-9", OLD, False, None, "the last request was only 15 s ago."),
+    (29, "key-8", OLD, False, None, "strangers bring ever new key ids, and the last request was 29 s ago."),
+    (30, "key-7", OLD, True, None, "it is unknown, and the last request was 30 s ago: it may be a new key."),
+    (70, "key-1", None, False, "the first key", "it is known: however broken the server is, nobody asks it."),
+    (70, "key-7", None, True, None, "it is unknown, and the last request was 40 s ago."),
+    (71, "key-7", None, False, None, "a request failed 1 s ago: do not hammer the server, count attempts."),
+    (72, "key-1", None, False, "the first key", "a failed request must leave the old keys in use."),
+    (100, "key-2", NEW, True, "the second key", "it is unknown, and the last request was 30 s ago."),
+    (399, "key-2", NEW, False, "the second key", "it is known, and the set is 299 s old."),
+    (400, "key-2", OLD, True, None, "the set is 300 s old: fetch it, as this key may have been retired."),
+    (700, "key-1", None, True, "the first key", "the set is 300 s old; when no newer can be had, keep it."),
+    (720, "key-1", None, False, "the first key", "a request failed 20 s ago, so this is too early."),
 )  # fmt: skip
 
 
@@ -75,13 +68,13 @@ def _objection(answer: Any) -> str:
         except AnswerFailed as failed:
             kind = type(failed.__cause__)
             told = "the error of fetch() came out" if kind is OSError else f"it raised {name_of(kind)}"
-            return f"{moment}: {told}, but {why}."
+            return f"{moment}: {told}, but {why}"
         if calls - before > due:
-            return f"{moment}: it called fetch(), but {why}."
+            return f"{moment}: it called fetch(), but {why}"
         if calls - before < due:
-            return f"{moment}: it did not call fetch(), but {why}."
+            return f"{moment}: it did not call fetch(), but {why}"
         if type(found) not in (str, type(None)) or found != wanted:
-            return f"{moment}: it returned {brief(found)} and not {brief(wanted)}, but {why}."
+            return f"{moment}: it returned {brief(found)} and not {brief(wanted)}, but {why}"
     return ""
 
 
@@ -181,7 +174,7 @@ ex.find.check(find, lab)
             says="the last request was only 15 s ago",
             answer=_like(due=lambda kid, cache, since: kid not in cache["keys"] or since >= AGE),
         ),
-        Wrong(says="it is in the cache", answer=_like(due=lambda kid, cache, since: True)),
+        Wrong(says="Is that written down?", answer=_like(due=lambda kid, cache, since: True)),
         Wrong(
             says="it is known: however broken",
             answer=_like(due=lambda kid, cache, since: since >= INTERVAL),

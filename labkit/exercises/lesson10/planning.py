@@ -126,7 +126,10 @@ def plan(answer: Any, lab: Any) -> Result:
     if before > KEPT:
         return not_yet(f'"before" works, and is {before - KEPT} s longer than it takes.')
     if LIFETIME <= after < LIFETIME + LEEWAY:
-        return not_yet(f'"after": the brokers forgive {LEEWAY} s on top of the {LIFETIME} s.')
+        missing = LIFETIME + LEEWAY - after
+        return not_yet(
+            f'"after": brokers forgive {LEEWAY} s on top of the {LIFETIME} s: {missing} s are missing.'
+        )
     if after > LIFETIME + LEEWAY:
         return not_yet(f'"after" works, and keeps the key {after - PLAN["after"]} s longer than any token.')
     first, last = _rotated(lab, before, after)

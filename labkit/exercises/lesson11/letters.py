@@ -32,7 +32,7 @@ _GOOD = '{"jwk": forge.public_jwk(mine, "ES256")}'
 @exercise(
     question=(
         "Forge a letter: complete the function, so that it returns a token with these claims that by_jwk "
-        "lets in. mine is a fresh key pair of your own, and signs it."
+        "lets in. It is signed with a key of your own."
     ),
     given="from labkit import forge",
     cell=_letter("____"),
@@ -65,7 +65,7 @@ _GOOD = '{"jwk": forge.public_jwk(mine, "ES256")}'
 def letter(answer: Any, lab: Any) -> Result:
     if not callable(answer):
         return not_yet("hand over the function itself, without calling it: check(letter, lab).")
-    issuer = forge.Issuer(audience=lab.audience)
+    issuer = forge.Issuer()  # for the audience that by_jwk asks for
     claims = issuer.claims(client_id=DOOR, sub=DOOR)
     token = try_answer(answer, dict(claims))
     if type(token) is not str:
@@ -77,7 +77,7 @@ def letter(answer: Any, lab: Any) -> Result:
         return not_yet(mistake)
     if not refused_at_the_gate(issuer, (token, DOOR)):
         return cannot_tell("the lab's own gate let it in. Run the set-up cell at the top again.")
-    return right("by_jwk opens the door. A validator that knows its keys does not, nor does the lab's gate.")
+    return right("by_jwk opens the door. The lab's gate, which knows its keys beforehand, does not.")
 
 
 def _mistake(token: str, keys: dict[str, Any], claims: dict[str, Any]) -> str:

@@ -247,7 +247,7 @@ BORROWED: Sequence[Exhibit] = (
     by_token(
         "T30",
         "nearly the right scope",
-        story="The scope mqtt.connect is looked for with `in`, and xmqtt.connect contains it.",
+        story="The scope mqtt.connect is looked for anywhere in the text, and xmqtt.connect contains it.",
         stopped_by="required scopes: whole words, split at spaces and nowhere else",
         naive=_looks_for_the_word,
         forged="scope that contains the word",

@@ -45,6 +45,8 @@ class Exhibit:
 
     def play(self, lab: Any) -> Shown:
         """Run the attack against the naive target, the repaired one and the real one, then honest traffic."""
+        if not _running(lab):
+            return Shown("play needs a running lab: run the set-up cell at the top again, then play(lab).")
         rows = [
             ("naive", self.attack(self.naive, lab), self.honest(self.naive, lab)),
             ("repaired", self.attack(self.repaired, lab), self.honest(self.repaired, lab)),
@@ -78,7 +80,12 @@ class Exhibit:
         return f"{self.id} {self.name}"
 
 
+def _running(lab: Any) -> bool:
+    parts = (getattr(lab, name, None) for name in ("broker", "authserver"))
+    return all(getattr(part, "running", False) is True for part in parts)
+
+
 def _source(target: Any) -> str:
     if isinstance(told := getattr(target, "told", None), str):
         return told
-    return inspect.cleandoc(inspect.getsource(target)).rstrip()
+    return inspect.getsource(target).rstrip()

@@ -9,6 +9,7 @@ import secrets
 import sqlite3
 import zlib
 from collections.abc import Sequence
+from contextlib import closing
 from typing import Any
 
 import httpx
@@ -56,27 +57,27 @@ def _one_key_for_all(token: str, client_id: str, issuer: forge.Issuer) -> bool:
 _SECRET = secrets.token_hex(32)
 
 
-def _database() -> sqlite3.Connection:
-    rows = sqlite3.connect(":memory:")
-    rows.execute("CREATE TABLE keys (kid TEXT, secret TEXT)")
-    rows.execute("INSERT INTO keys VALUES ('demo', ?)", (_SECRET,))
-    return rows
+def _first(query: str, *values: str) -> bytes | None:
+    """The secret that a query finds first in the little issuer's database."""
+    with closing(sqlite3.connect(":memory:")) as rows:
+        rows.execute("CREATE TABLE keys (kid TEXT, secret TEXT)")
+        rows.execute("INSERT INTO keys VALUES ('demo', ?)", (_SECRET,))
+        row = rows.execute(query, values).fetchone()
+    return None if row is None else str(row[0]).encode()
 
 
 def _pastes_the_kid(token: str, client_id: str, issuer: forge.Issuer) -> bool:
     header, payload, data, signature = opened(token)
-    query = f"SELECT secret FROM keys WHERE kid = '{header['kid']}'"  # noqa: S608  # this is the hole
-    row = _database().execute(query).fetchone()
-    if row is None or not hmac.compare_digest(hmac.digest(row[0].encode(), data, "sha256"), signature):
+    secret = _first(f"SELECT secret FROM keys WHERE kid = '{header['kid']}'")  # noqa: S608  # the hole
+    if secret is None or not hmac.compare_digest(hmac.digest(secret, data, "sha256"), signature):
         return False
     return bool(json.loads(payload)["client_id"] == client_id)
 
 
 def _looks_the_kid_up(token: str, client_id: str, issuer: forge.Issuer) -> bool:
     header, payload, data, signature = opened(token)
-    query = "SELECT secret FROM keys WHERE kid = ?"
-    row = _database().execute(query, (header["kid"],)).fetchone()
-    if row is None or not hmac.compare_digest(hmac.digest(row[0].encode(), data, "sha256"), signature):
+    secret = _first("SELECT secret FROM keys WHERE kid = ?", header["kid"])
+    if secret is None or not hmac.compare_digest(hmac.digest(secret, data, "sha256"), signature):
         return False
     return bool(json.loads(payload)["client_id"] == client_id)
 

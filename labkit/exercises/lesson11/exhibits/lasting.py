@@ -174,7 +174,8 @@ def _ask_twice(target: Any, lab: Any) -> bool:
 def _ask_the_server_later(lab: Any) -> bool:
     """The lab's own way to ask, on a clock of its own."""
     lab.register(_NAME, lifetime=300)
-    start = float(int(lab.clock.now())) + 1
+    token, other = lab.token(_NAME), lab.token(_NAME)
+    start = lab.clock.now() + 1
     clock = Clock(lambda: start)
     broker = lab.resource_server
     client = IntrospectionClient(
@@ -187,7 +188,6 @@ def _ask_the_server_later(lab: Any) -> bool:
         ttl=10,
     )
     with client:
-        token, other = lab.token(_NAME), lab.token(_NAME)
         client.validate(token)  # honest traffic passes, or this raises
         client.validate(other)
         lab.authserver.revoke(peek_unverified(token).claims["jti"])

@@ -22,6 +22,18 @@ __all__ = ["Listener"]
 
 _PATIENCE = 5.0  # seconds
 _HOST = "127.0.0.1"
+#: What the key is for: to sign in a handshake, and its own certificate.
+_USES = x509.KeyUsage(
+    digital_signature=True,
+    key_cert_sign=True,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    crl_sign=False,
+    encipher_only=False,
+    decipher_only=False,
+)
 
 
 class Listener:
@@ -49,6 +61,7 @@ class Listener:
     def secure(self, address: tuple[str, int]) -> ssl.SSLSocket:
         """A connection to this address, over TLS, if the certificate found there is that of the listener."""
         context = ssl.create_default_context(cadata=_certificate()[1].decode())
+        context.verify_flags |= ssl.VERIFY_X509_STRICT  # as newer versions of Python do by themselves
         return context.wrap_socket(self.plain(address), server_hostname=_HOST)
 
     def __enter__(self) -> "Listener":
@@ -95,6 +108,9 @@ def _certificate() -> tuple[bytes, bytes]:
     names = x509.SubjectAlternativeName([x509.IPAddress(IPv4Address(_HOST))])
     builder = builder.add_extension(names, critical=False)
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+    builder = builder.add_extension(_USES, critical=True)
+    own = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
+    builder = builder.add_extension(own, critical=False)
     certificate = builder.sign(key, SHA256())
     pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     return pem, certificate.public_bytes(Encoding.PEM)
