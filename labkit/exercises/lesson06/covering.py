@@ -57,7 +57,7 @@ ex.leaks.check(leaks)
             says="3 says no to devices/#",
             answer={1: "devices/+/state/x", 2: "devices/#", 3: "devices/#"},
         ),
-        Wrong(says="no topic filter", answer={1: "devices/+/state+", 2: "#", 3: "devices/a/b/state"}),
+        Wrong(says="no valid topic filter", answer={1: "devices/+/state+", 2: "#", 3: "devices/a/b/state"}),
         Wrong(says="one filter for each of the rules", answer={1: "devices/+/state/x"}),
     ),
     hints=(
@@ -77,7 +77,7 @@ def leaks(answer: Any) -> Result:
     for number, rule in RULES.items():
         wanted = answer[number]
         if type(wanted) is not str or len(wanted) > 100 or not topics.valid_filter(wanted):
-            return not_yet(f"what you give for rule {number} is no topic filter of at most 100 characters.")
+            return not_yet(f"what you give for rule {number} is no valid topic filter, or too long.")
         shown = ascii(wanted)[1:-1]
         if not rule(GRANT, wanted):
             return not_yet(f"rule {number} says no to {shown}.")

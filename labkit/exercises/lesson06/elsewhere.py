@@ -43,7 +43,7 @@ ex.lost.check(lost)
             says="2, to subscribe to devices/+/state: RabbitMQ: narrower, EMQX: exact",
             answer={1: "lamp.1", 2: "devices/+/state"},
         ),
-        Wrong(says="no topic filter", answer={1: "a/#/b", 2: "news/+"}),
+        Wrong(says="no valid topic filter", answer={1: "a/#/b", 2: "news/+"}),
         Wrong(says="begins with $share", answer={1: "lamp.1", 2: "$share/g/news"}),
         Wrong(says="one topic filter for each", answer={1: "lamp.1"}),
     ),
@@ -63,7 +63,7 @@ def lost(answer: Any) -> Result:
     for number, (action, exact) in ASKED.items():
         topic_filter = answer[number]
         if type(topic_filter) is not str or len(topic_filter) > 100 or not valid_filter(topic_filter):
-            return not_yet(f"what you give for {number} is no topic filter of at most 100 characters.")
+            return not_yet(f"what you give for {number} is no valid topic filter, or too long.")
         try:
             found = _rendered(action, topic_filter)
         except ValueError:

@@ -30,7 +30,10 @@ ORDERED: Final[tuple[tuple[bytes, str], ...]] = (
         b'{"active": "false"}',
         'the text "false" counts as a yes: every text that is not empty is truthy.',
     ),
-    (b'{"active": [true]}', "a list counts as a yes: only JSON true does."),
+    (
+        b'{"active": false, "scope": "mqtt.connect", "exp": 9999999999}',
+        "a no with other claims beside it counts as a yes.",
+    ),
     (b'{"error": "server_error"}', "an answer without `active` counts as a yes."),
     (b"<html>It works!</html>", "a web page counts as a yes: no answer is no yes."),
 )

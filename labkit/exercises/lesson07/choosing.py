@@ -102,9 +102,9 @@ def _door(mode: str, ttl: float) -> str:
             alive = visit.alive
         opens = code_for(lab, NAME, token) == 0
     if alive and mode == "jwt":
-        return f"door: a key is revoked, and its connection is still open {_DOOR} s after: who would tell?"
+        return f"door: a token is revoked, and its connection is still open {_DOOR} s after: who would tell?"
     if alive or opens:
-        return f"door: a key is revoked, and it still opens {_DOOR} s after, by an answer from before."
+        return f"door: a token is revoked, and it still opens {_DOOR} s after, by an answer from before."
     return ""
 
 

@@ -106,7 +106,7 @@ def _seconds_until(lab: Lab, over: Callable[[], bool]) -> int:
 #: The four measurements: what the text calls them in three lines, and what the picture does.
 _COLUMNS: Final = (
     ("questions", "per 100", "logins"),
-    ("questions", "a minute, about", f"{_LIVE} connections"),
+    ("questions", "a minute, for", f"{_LIVE} connections"),
     ("revoked token:", "logs in for", "another"),
     ("revoked token:", "stays connected", "for another"),
 )
@@ -125,7 +125,7 @@ def prices() -> Shown:
 
 
 _ALT: Final = (
-    "Bars for seven ways to set up a broker: questions for 100 logins, questions a minute about ten"
+    "Bars for seven ways to set up a broker: questions for 100 logins, questions a minute for ten"
     " connections, and the seconds until a revoked token fails at a login and its connection is closed."
     " The numbers stand in the table below."
 )

@@ -33,7 +33,7 @@ quiz = Quiz(
         (
             Choice(
                 "Refuse it, without asking.",
-                "a new key is published long before its first token: this one is no honest device's.",
+                "a well-planned key is known by now, and anybody can make up another.",
                 right=True,
             ),
             Choice(

@@ -77,7 +77,7 @@ def letter(answer: Any, lab: Any) -> Result:
         return not_yet(mistake)
     if not refused_at_the_gate(issuer, (token, DOOR)):
         return cannot_tell("the lab's own gate let it in. Run the set-up cell at the top again.")
-    return right("by_jwk opens the door. The lab's gate, which knows its keys beforehand, does not.")
+    return right("by_jwk opens the door. The lab's broker, which knows its keys beforehand, does not.")
 
 
 def _mistake(token: str, keys: dict[str, Any], claims: dict[str, Any]) -> str:
@@ -87,7 +87,7 @@ def _mistake(token: str, keys: dict[str, Any], claims: dict[str, Any]) -> str:
     except Exception:
         return "that is no token at all: header, payload and signature, with two dots. See forge.token."
     if "jwk" not in header:
-        return "by_jwk stops it: with no jwk in its header, it is checked with a key of the issuer."
+        return "by_jwk stops it: with no jwk in its header, only a key of the issuer will do."
     try:
         jwt.PyJWK(header["jwk"])
     except Exception:
