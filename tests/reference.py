@@ -24,6 +24,7 @@ from test_conformance import PROOFS
 
 from labkit import Device, Lab, TokenRejected, TokenValidator, forge
 from labkit.broker import Limits
+from labkit.broker.dialect5 import LIMITATIONS
 from labkit.broker.reasons import REASONS
 from labkit.cli import app
 from labkit.clock import Clock
@@ -39,7 +40,8 @@ INTRODUCTION = """\
 Made from the code by `python tests/reference.py --write`; a test compares the two. Words are explained in the
 [lessons](00-start-here.ipynb).
 
-Contents: [checks](#checks) · [reasons of a refusal](#reasons-of-a-refusal) · [scopes](#scopes) ·
+Contents: [checks](#checks) · [reasons of a refusal](#reasons-of-a-refusal) · [MQTT 5](#mqtt-5) ·
+[scopes](#scopes) ·
 [options](#options) · [commands](#commands) · [conformance](#conformance)"""
 
 CHECKS_TEXT = """\
@@ -48,8 +50,10 @@ ours. Mode `jwt` uses the rows marked **j**, `introspection` those marked **i**,
 
 REASONS_TEXT = """\
 The reason goes into the broker's record (`connect.refused`). The device gets a code: the return code of
-CONNACK in MQTT 3.1.1 (§3.2.2.3). The reason code of MQTT 5 is the one that `TokenRejected` holds, for
-brokers that speak it."""
+CONNACK in MQTT 3.1.1 (§3.2.2.3), the reason code in MQTT 5 (§3.2.2.2)."""
+
+MQTT5_TEXT = """\
+What the broker does not do of MQTT 5, and how a client hears of it:"""
 
 SCOPES = """\
 | scope | right |
@@ -74,6 +78,10 @@ def reference() -> str:
         f"## Checks\n\n{CHECKS_TEXT}\n\n{table(('check', 'in', 'rule', 'asked for by', 'mode'), checks())}",
         f"## Reasons of a refusal\n\n{REASONS_TEXT}\n\n"
         + table(("reason", "3.1.1", "5", "what to do"), reasons()),
+        f"## MQTT 5\n\n{MQTT5_TEXT}\n\n"
+        + table(
+            ("left out", "told by", "MQTT 5"), ((row.feature, row.told_by, row.spec) for row in LIMITATIONS)
+        ),
         f"## Scopes\n\n{SCOPES}",
         "## Options\n\n" + "\n\n".join(options()),
         "## Commands\n\n" + "\n\n".join(commands()),
@@ -110,7 +118,7 @@ def reasons() -> list[tuple[str, ...]]:
     for refusal in refusals():
         meet(refusal.reason, refusal.return_code, f"0x{refusal.reason_code:02X}", refusal.hint)
     for name, reason in REASONS.items():
-        meet(name, reason.return_code, "", reason.hint)
+        meet(name, reason.return_code, f"0x{reason.reason_code:02X}", reason.hint)
     return [
         (f"`{reason}`", str(code), code5, hint)
         for reason in sorted(met)

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from labkit.broker import Broker, Limits
 from labkit.clock import Clock
+from labkit.errors import MalformedPacket
 from labkit.record import Record
 from labkit.tokens import TokenValidator
 from labkit.wire import (
@@ -26,6 +27,7 @@ from labkit.wire import (
     Will,
     encode,
     parse,
+    v5,
 )
 
 ISSUER = "https://issuer.test"
@@ -173,12 +175,15 @@ class Client:
         self.connack = self.expect(Connack)
         return self.connack
 
-    def receive(self) -> Packet | None:
+    def receive(self) -> Packet | v5.Packet | None:
         """The next packet, or ``None`` at the end of the connection."""
         while True:
             raw = self._framer.next_packet()
             if raw is not None:
-                return parse(raw)
+                try:
+                    return parse(raw)
+                except MalformedPacket:  # the answer to a CONNECT whose version was not 4
+                    return v5.parse(raw)
             try:
                 data = self.socket.recv(65536)
             except (ConnectionResetError, BrokenPipeError):

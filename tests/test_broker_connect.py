@@ -9,7 +9,7 @@ from support_broker import Site, site
 from test_wire_parse import MALFORMED
 
 from labkit.errors import Undecided
-from labkit.wire import Connack, Connect, Disconnect, Pingreq, Publish, Subscribe, Will, encode, frame
+from labkit.wire import Connack, Connect, Disconnect, Pingreq, Publish, Subscribe, Will, encode, frame, v5
 
 
 @pytest.fixture
@@ -124,15 +124,24 @@ def test_a_client_identifier_that_could_not_be_part_of_a_filter_is_refused(
     assert refusal(place, client_id, place.token(client_id), username="x") == (2, "client-id-characters")
 
 
-@pytest.mark.parametrize(("name", "level"), [("MQTT", 3), ("MQTT", 5), ("MQTT", 0x84), ("MQIsdp", 3)])
-def test_another_version_is_answered_with_code_1(place: Site, name: str, level: int) -> None:
+@pytest.mark.parametrize(("name", "level"), [("MQTT", 3), ("MQTT", 0), ("MQIsdp", 3)])
+def test_an_older_version_is_answered_with_code_1(place: Site, name: str, level: int) -> None:
     with place.client() as client:
         client.send(Connect(client_id="c", protocol_name=name, protocol_level=level))
         assert client.expect(Connack) == Connack(return_code=1)
         assert client.ended()
 
 
-def test_paho_speaking_mqtt_5_is_told_so(place: Site) -> None:
+@pytest.mark.parametrize("level", [6, 0x84, 0xFF])
+def test_a_newer_version_is_answered_in_mqtt_5(place: Site, level: int) -> None:
+    """Spec: MQTT 5 §3.1.2.2."""
+    with place.client() as client:
+        client.send(Connect(client_id="c", protocol_level=level))
+        assert client.expect(v5.Connack).reason_code == 0x84
+        assert client.ended()
+
+
+def test_paho_speaking_mqtt_5_is_let_in(place: Site) -> None:
     codes: list[str] = []
     client = paho.Client(paho.CallbackAPIVersion.VERSION2, "dev-1", protocol=paho.MQTTv5)
     client.on_connect = lambda *args: codes.append(str(args[3]))
@@ -140,7 +149,8 @@ def test_paho_speaking_mqtt_5_is_told_so(place: Site) -> None:
     client.connect("127.0.0.1", place.broker.mqtt.port)
     while not codes:
         client.loop(0.1)
-    assert codes == ["Unsupported protocol version"]
+    assert codes == ["Success"]
+    client.disconnect()
 
 
 def test_a_validator_that_breaks_keeps_the_door_shut(caplog: pytest.LogCaptureFixture) -> None:

@@ -7,6 +7,7 @@ from support_broker import Client, Site, site
 
 from labkit import Lab
 from labkit.broker import Limits
+from labkit.broker.message import Message
 from labkit.broker.outbox import Outbox
 from labkit.wire import Connack, Puback, Publish, Suback, Subscribe, parse
 
@@ -76,9 +77,9 @@ def test_messages_of_qos_0_do_not_overtake_each_other() -> None:
     outbox.attach(line, lambda topic: True)
     line.writable = False
     for payload, qos in ((b"a", 1), (b"old-1", 0), (b"b", 1), (b"old-2", 0)):
-        outbox.offer(Publish(topic="t", payload=payload, qos=qos))
+        outbox.offer(Message(topic="t", payload=payload, qos=qos))
     line.writable = True
-    outbox.offer(Publish(topic="t", payload=b"new", qos=0))
+    outbox.offer(Message(topic="t", payload=b"new", qos=0))
     outbox.flush()
     for packet_id in range(1, 10):
         outbox.puback(packet_id)

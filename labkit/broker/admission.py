@@ -7,19 +7,25 @@ looked at.
 
 import base64
 import binascii
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol, cast
 
+from labkit import tokens
 from labkit.broker.reasons import Carrier, Refused, refused
 from labkit.errors import TokenRejected
 from labkit.tokens import AccessToken
 from labkit.topics import Permissions, valid_topic
-from labkit.wire import Connect, Will
+from labkit.wire import Connect, Will, v5
+from labkit.wire.v5 import Property
 
-__all__ = ["Admitted", "Presented", "Validator", "decide", "examine"]
+__all__ = ["Admitted", "AnyConnect", "Presented", "Validator", "decide", "examine", "proofs"]
+
+#: A CONNECT of either version.
+AnyConnect = Connect | v5.Connect
 
 #: A whole JWS within other text, such as ``Bearer eyJ…``.
 _INSIDE = re.compile(rb"eyJ[\w-]{8,}\.[\w-]+\.[\w-]*")
@@ -47,27 +53,45 @@ class Admitted:
     client_id: str
     clean_session: bool
     keep_alive: int
-    will: Will | None
+    will: Will | v5.Will | None
     token: AccessToken
     permissions: Permissions
     carrier: Carrier
+    session_expiry: float = 0.0  # seconds that the session outlives its connection
     ask_again: Callable[[], AccessToken] | None = field(default=None, repr=False, compare=False)
 
 
 class Presented:
-    """A CONNECT that may be asked about: its token, and where it was found."""
+    """A CONNECT that may be asked about: its token, and where it was found.
 
-    __slots__ = ("carrier", "connect", "token")
+    ``certificate`` is the thumbprint of the client certificate that came with TLS, ``key`` that of a key
+    which the client has proven to hold (RFC 8705 §3.1, RFC 7638).
+    """
 
-    def __init__(self, connect: Connect, token: str, carrier: Carrier) -> None:
+    __slots__ = ("carrier", "certificate", "connect", "key", "token")
+
+    def __init__(
+        self,
+        connect: AnyConnect,
+        token: str,
+        carrier: Carrier,
+        *,
+        certificate: str | None = None,
+        key: str | None = None,
+    ) -> None:
         self.connect = connect
         self.token = token
         self.carrier = carrier
+        self.certificate = certificate
+        self.key = key
 
 
-def examine(connect: Connect) -> Presented | Refused:
-    """Everything that can be said without the token."""
-    if connect.protocol_level != 4:
+def examine(connect: AnyConnect, bearer: str | None = None) -> Presented | Refused:
+    """Everything that can be said without the token; ``bearer`` is one that came before CONNECT.
+
+    Where CONNECT asks for enhanced authentication, the token is empty: it is still to come.
+    """
+    if isinstance(connect, Connect) and connect.protocol_level != 4:
         return refused("version")  # [MQTT-3.1.2-2]
     # An empty identifier asks the server to make one up (§3.1.3.1), but a token is bound to one: so none.
     # With / + # it could not be put into a topic filter, and control characters have no business in a log.
@@ -75,17 +99,42 @@ def examine(connect: Connect) -> Presented | Refused:
         return refused("client-id-empty")
     if any(c in "/+#" or c < " " or "\x7f" <= c < "\xa0" for c in connect.client_id):
         return refused("client-id-characters")
-    return _carried(connect)
+    enhanced = isinstance(connect, v5.Connect) and Property.AUTHENTICATION_METHOD in connect.properties
+    if bearer is None and not enhanced:
+        return _carried(connect)
+    # The token has another way.  A user name is a label then; a token in a field would be the second.
+    if connect.password or _is_jwt((connect.username or "").encode()) or (enhanced and bearer is not None):
+        return refused("ambiguous")
+    return Presented(connect, "", "enhanced") if bearer is None else Presented(connect, bearer, "header")
+
+
+def proofs(presented: Presented) -> dict[str, Any]:
+    """What to tell a validator about proofs of possession: nothing, where there are none."""
+    certificate, key = presented.certificate, presented.key
+    if certificate is None and key is None:
+        return {}
+    confirmation = getattr(tokens, "Confirmation", None)
+    if confirmation is not None:
+        return {"confirmation": confirmation(certificate=certificate, key=key)}
+    named = {"x5t#S256": certificate, "jkt": key}
+    return {"proved": {name: value for name, value in named.items() if value is not None}}
 
 
 def decide(presented: Presented, validator: Validator) -> Admitted | Refused:
     """Ask the validator, then check what the token allows.  May wait for the network; never raises."""
     connect, carrier = presented.connect, presented.carrier
     try:
-        token = validator.validate(presented.token, client_id=connect.client_id)
+        facts: dict[str, Any] = {"client_id": connect.client_id, **proofs(presented)}
+        token = validator.validate(presented.token, **facts)
         permissions = token.permissions
     except TokenRejected as refusal:
-        return Refused(return_code=refusal.return_code, reason=refusal.reason, carrier=carrier)
+        return Refused(
+            return_code=refusal.return_code,
+            reason_code=refusal.reason_code,
+            reason=refusal.reason,
+            carrier=carrier,
+            hint=_sayable(refusal.hint, presented.token),
+        )
     except BaseException:  # a fault, even a panic in compiled code: the door stays shut
         return refused("validator-failed", carrier)
     if token.client_id != connect.client_id:  # the validator has said so; here it costs nothing to be sure
@@ -95,21 +144,36 @@ def decide(presented: Presented, validator: Validator) -> Admitted | Refused:
     recheck = getattr(validator, "recheck", None)  # see recheck.Repeating
     return Admitted(
         client_id=connect.client_id,
-        clean_session=connect.clean_session,
+        clean_session=connect.clean_start if isinstance(connect, v5.Connect) else connect.clean_session,
         keep_alive=connect.keep_alive,
         will=connect.will,
         token=token,
         permissions=permissions,
         carrier=carrier,
-        ask_again=recheck and partial(recheck, presented.token, client_id=connect.client_id),
+        session_expiry=_expiry(connect),
+        ask_again=recheck and partial(recheck, presented.token, **facts),
     )
 
 
-def _may_will(will: Will, permissions: Permissions) -> bool:
+def _expiry(connect: AnyConnect) -> float:
+    """How long the session outlives the connection, in seconds.  Spec: MQTT 5 §3.1.2.11.2."""
+    if isinstance(connect, Connect):
+        return 0.0 if connect.clean_session else math.inf
+    seconds = cast("int", connect.properties.get(Property.SESSION_EXPIRY_INTERVAL, 0))
+    return math.inf if seconds == 0xFFFF_FFFF else float(seconds)
+
+
+def _sayable(hint: object, token: str) -> str:
+    """A hint that may go into a packet, whoever wrote it."""
+    fit = isinstance(hint, str) and hint.isprintable() and token not in hint
+    return cast("str", hint)[:300] if fit else ""
+
+
+def _may_will(will: Will | v5.Will, permissions: Permissions) -> bool:
     return valid_topic(will.topic) and not will.topic.startswith("$") and permissions.may_publish(will.topic)
 
 
-def _carried(connect: Connect) -> Presented | Refused:
+def _carried(connect: AnyConnect) -> Presented | Refused:
     """Find the one token of a CONNECT.
 
     A JWT is one wherever it stands; next to it, the other field is a label or a placeholder.  Without a JWT

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from labkit.broker.admission import Validator
 from labkit.broker.connection import Connection
 from labkit.broker.gate import Gate
-from labkit.broker.inner import InnerBroker, State
+from labkit.broker.inner import InnerBroker
 from labkit.broker.limits import Limits
 from labkit.broker.reasons import Carrier
 from labkit.broker.recheck import Rechecks, Repeating
 from labkit.broker.revocations import Revocations
+from labkit.broker.sessions import State
 from labkit.clock import Clock
 from labkit.errors import ServiceFailed
 from labkit.record import Record
@@ -36,7 +37,7 @@ class Client:
 
 
 class Broker(Service):
-    """An MQTT 3.1.1 broker (amqtt behind a gate) that takes access tokens.
+    """An MQTT broker, 3.1.1 and 5 (amqtt behind a gate) that takes access tokens.
 
     Sessions, subscriptions and retained messages outlive ``stop`` and ``start`` of the same object.
 
@@ -143,7 +144,7 @@ class Broker(Service):
         sock = listening_socket(self._host, self._port)
         self._port = sock.getsockname()[1]
         try:
-            inner = InnerBroker(limits=self.limits, record=self._record)
+            inner = InnerBroker(limits=self.limits, record=self._record, clock=self._clock)
             await inner.start()
             if self._kept is not None:
                 inner.take_over(self._kept)

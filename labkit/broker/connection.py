@@ -3,21 +3,23 @@
 ::
 
     arrived ──CONNECT──▶ deciding ──yes──▶ admitted ──▶ ended
-       │                    │no
-       └──────malformed─────┴──▶ leaving: the refusal is on its way, nothing more is read (§3.1.4)
+       │     ╲AUTH╱         │no                │ last words of MQTT 5
+       └──────malformed─────┴──▶ leaving ◀─────┘    they are on their way, nothing more is read (§3.1.4)
 """
 
 import asyncio
 from collections.abc import Callable
-from enum import Enum, auto
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from labkit.broker.admission import Admitted
+from labkit.broker.dialect import MQTT4, Dialect, Packet
+from labkit.broker.states import State
 from labkit.clock import Timer
-from labkit.wire import Framer, Packet, parse
+from labkit.wire import Framer
 
 if TYPE_CHECKING:
     from labkit.broker.gate import Gate
+    from labkit.broker.inner import Session
 
 __all__ = ["Connection", "State"]
 
@@ -31,22 +33,12 @@ _WRITE_AHEAD = 262_144
 _TURN = 32
 
 
-class State(Enum):
-    """How far a connection has come."""
-
-    ARRIVED = auto()
-    DECIDING = auto()
-    ADMITTED = auto()
-    LEAVING = auto()
-
-
 class Connection(asyncio.Protocol):
     """The gate's side of one TCP connection.  Everything runs on the broker's loop."""
 
     __slots__ = (
         "_deadline",
         "_eof",
-        "_gate",
         "_last_packet",
         "_loop",
         "_lost",
@@ -56,12 +48,17 @@ class Connection(asyncio.Protocol):
         "_taken",
         "_transport",
         "_waiter",
+        "code",
+        "dialect",
+        "exchange",
         "framer",
+        "gate",
         "guest",
         "hosted",
         "on_writable",
         "peer",
         "reason",
+        "session",
         "state",
         "task",
         "timer",
@@ -69,7 +66,7 @@ class Connection(asyncio.Protocol):
     )
 
     def __init__(self, gate: "Gate", loop: asyncio.AbstractEventLoop) -> None:
-        self._gate = gate
+        self.gate = gate
         self._loop = loop
         self._transport: asyncio.Transport | None = None
         self._waiter: asyncio.Future[None] | None = None
@@ -82,30 +79,34 @@ class Connection(asyncio.Protocol):
         self._last_packet = 0.0
         self._taken = 0
         self.framer = Framer(gate.limits.max_packet)
+        self.dialect: Dialect = MQTT4  # until CONNECT says otherwise
+        self.exchange: Any = None  # enhanced authentication, where there is one
         self.state = State.ARRIVED
         self.writable = True
         self.on_writable: Callable[[], None] | None = None
         self.peer: tuple[str, int] = ("", 0)
         self.guest: Admitted | None = None  # set at admission, with the next two
+        self.session: Session | None = None  # set when its conversation begins
         self.task: asyncio.Task[None] | None = None
         self.timer: Timer | None = None
         self.hosted = False  # whether its conversation has begun
         self.reason: str | None = None  # why it ends; the first reason stays
+        self.code: int | None = None  # of the broken rule, if that is why
 
     # What asyncio calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self.peer = (transport.get_extra_info("peername") or ("", 0))[:2]
-        self._deadline = self._loop.call_later(self._gate.limits.connect_timeout, self._gate.too_slow, self)
-        self._gate.arrived(self)
+        self._deadline = self._loop.call_later(self.gate.limits.connect_timeout, self.gate.too_slow, self)
+        self.gate.arrived(self)
 
     def data_received(self, data: bytes) -> None:
         if self.state is State.LEAVING:
             return  # [MQTT-3.1.4-5]
         self.framer.feed(data)
-        if self.state is State.ARRIVED:
-            self._gate.knock(self)
+        if self.state in (State.ARRIVED, State.EXCHANGING):
+            self.gate.knock(self)
         elif self.state is State.ADMITTED:
             self._wake()
         if self.framer.buffered > _READ_AHEAD + self.framer.limit and not self._paused:
@@ -133,12 +134,11 @@ class Connection(asyncio.Protocol):
         if self._lost is not None and not self._lost.done():
             self._lost.set_result(None)
         self._wake()
-        self._gate.gone(self)
+        self.gate.gone(self)
 
     def pause_writing(self) -> None:
         self.writable = False
-        limit = self._gate.limits.packet_timeout
-        self._patience = self._loop.call_later(limit, self.end, "not-reading")
+        self._patience = self._loop.call_later(self.gate.limits.packet_timeout, self.end, "not-reading")
 
     def resume_writing(self) -> None:
         self.writable = True
@@ -162,32 +162,43 @@ class Connection(asyncio.Protocol):
         self.state = State.ADMITTED
         if self._deadline is not None:
             self._deadline.cancel()
-            self._deadline = None
+        self._deadline = None
         self._last_packet = self._loop.time()
         if self._transport is not None:
             self._transport.set_write_buffer_limits(high=_WRITE_AHEAD)
         if guest.keep_alive:
             self._deadline = self._loop.call_later(1.5 * guest.keep_alive, self._check_keep_alive)
 
-    def leave(self, last_words: bytes = b"") -> None:
+    def leave(self, last_words: bytes = b"") -> bool:
         """Say ``last_words``, then nothing; hear nothing; cut the line when the other side does not.
 
-        Closing a socket with unread input would reset it, and the client might never see the answer.
+        Closing a socket with unread input would reset it, and the client might never see the answer.  Returns
+        whether there is still a socket.
         """
         if self._transport is None or self.state is State.LEAVING:
-            return
+            return self._transport is not None
         self.state = State.LEAVING
         self.framer.take_all()
         if last_words:
             self._transport.write(last_words)
-        if self._eof or not self._transport.can_write_eof() or self._transport.is_closing():
-            self._transport.close()
-            return
-        self._transport.write_eof()
-        self._resume()
         if self._deadline is not None:
             self._deadline.cancel()
         self._deadline = self._loop.call_later(_LINGER, self.abort)
+        if self._eof or not self._transport.can_write_eof() or self._transport.is_closing():
+            self._transport.close()  # TLS and WebSocket send what is written, and have an end of their own
+        else:
+            self._transport.write_eof()
+            self._resume()
+        return True
+
+    def say(self, data: bytes) -> None:
+        """Send ``data`` to somebody who is not in."""
+        if self._transport is not None and self.state is not State.LEAVING:
+            self._transport.write(data)
+
+    def told(self, name: str) -> Any:
+        """What the transport knows: ``"bearer"``, ``"ssl_object"``, ``"listener"``."""
+        return None if self._transport is None else self._transport.get_extra_info(name)
 
     def abort(self) -> None:
         """Cut the line."""
@@ -214,7 +225,7 @@ class Connection(asyncio.Protocol):
                         await asyncio.sleep(0)
                         if self.reason is not None:
                             return None
-                    return parse(raw)
+                    return self.dialect.read(raw)
                 if self._eof:
                     return None
                 if self.framer.buffered and self._stall is None:
@@ -246,7 +257,7 @@ class Connection(asyncio.Protocol):
         transport.close()
         if self._stall is not None:
             self._stall.cancel()
-        if transport.get_write_buffer_size():
+        if transport.get_write_buffer_size() or not transport.can_write_eof():
             self._stall = self._loop.call_later(_LINGER, transport.abort)
         await self._lost
 
@@ -254,8 +265,7 @@ class Connection(asyncio.Protocol):
 
     def _forget(self) -> None:
         """A verdict that is still to come finds nobody."""
-        if self.state is not State.ADMITTED:
-            self.state = State.LEAVING
+        self.state = self.state if self.state is State.ADMITTED else State.LEAVING
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -278,7 +288,7 @@ class Connection(asyncio.Protocol):
             self.end("keep-alive")
 
     def _watch_packet(self) -> None:
-        limit = self._gate.limits.packet_timeout
+        limit = self.gate.limits.packet_timeout
         self._stall = self._loop.call_later(limit, self._check_packet, self._taken)
 
     def _check_packet(self, taken: int) -> None:

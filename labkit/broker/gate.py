@@ -5,28 +5,30 @@ that a key that has to be fetched never holds up those who are already in.
 """
 
 import asyncio
-import concurrent.futures
 import contextlib
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from functools import partial
 
-from labkit.broker.admission import Admitted, Presented, Validator, decide, examine
-from labkit.broker.connection import Connection, State
+from labkit.broker.admission import Admitted, AnyConnect, Presented, Validator, examine
+from labkit.broker.certificates import thumbprint
+from labkit.broker.connection import Connection
 from labkit.broker.inner import InnerBroker
+from labkit.broker.judging import Judge, Verdict
 from labkit.broker.limits import Limits, descriptors
-from labkit.broker.reasons import Refused, refused
+from labkit.broker.reading import read_connect
+from labkit.broker.reasons import Refused, malformed, refused
 from labkit.broker.revocations import Revocations
+from labkit.broker.states import State
+from labkit.broker.waiting import PATIENCE, finished
 from labkit.clock import Clock
 from labkit.errors import MalformedPacket
 from labkit.record import Record
-from labkit.wire import Connack, Connect, encode, parse
+from labkit.wire import v5
 
 __all__ = ["Gate"]
 
-#: Seconds to wait for a conversation to end before it is cancelled.
-_PATIENCE = 5.0
-_CONNECT = 0x10  # its first byte: type 1, flags 0
-_WORKERS = 8
+#: Seconds that last words may take when everybody is sent away.
+_FAREWELL = 0.5
 
 
 class Gate:
@@ -45,7 +47,7 @@ class Gate:
     ) -> None:
         self.limits = limits
         self.live: dict[str, Connection] = {}
-        self._validator = validator
+        self.judge = Judge(validator, limits.max_deciding)
         self._inner = inner
         self._clock = clock
         self._record = record
@@ -55,9 +57,8 @@ class Gate:
         self._loop = asyncio.get_running_loop()
         self._outside: dict[Connection, None] = {}  # not admitted, or on its way out; oldest first
         self._hosted: set[asyncio.Task[None]] = set()
-        self._pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="labkit-validate")
-        self._deciding: set[Future[Admitted | Refused]] = set()
         self._closing = False
+        self._deserted = asyncio.Event()
 
     # Arrival.
 
@@ -74,35 +75,59 @@ class Gate:
     def knock(self, connection: Connection) -> None:
         """Bytes came from somebody who is not in."""
         try:
-            connect = self._read_connect(connection)
-        except MalformedPacket as error:  # [MQTT-3.1.4-1]: no CONNACK
+            if connection.state is State.EXCHANGING:
+                self._continue(connection)
+                return
+            connect = read_connect(connection, self._clock.now)
+        except MalformedPacket as error:  # [MQTT-3.1.4-1]: no CONNACK in 3.1.1
             self._record.add("broker", "protocol.error", reason=str(error))
-            connection.leave()
+            five = connection.dialect.version == 5
+            connection.leave(connection.dialect.refusal(malformed(error)) if five else b"")
             return
         if connect is None:
             return
-        presented = examine(connect)
+        presented = examine(connect, connection.told("bearer"))
         if isinstance(presented, Refused):
-            self._refuse(connection, connect, presented)
+            self.refuse(connection, connect, presented)
             return
-        connection.state = State.DECIDING
-        try:
-            ready = self._validator.ready_for(presented.token)
-        except Exception:  # then it fails in decide() as well, and is recorded there
-            ready = True
-        if ready:
-            self._settle(connection, connect, decide(presented, self._validator))
-        elif len(self._deciding) >= self.limits.max_deciding:
-            self._refuse(connection, connect, refused("busy", presented.carrier))
+        presented.certificate = thumbprint(connection.told("ssl_object"))
+        if presented.carrier == "enhanced":
+            self._begin(connection, presented)
         else:
-            self._decide_aside(connection, presented)
+            self.decide(connection, presented)
+
+    def decide(self, connection: Connection, presented: Presented) -> None:
+        """Let the judge say whether this one comes in."""
+        connection.state = State.DECIDING
+
+        def waiting() -> None:
+            connection.pause()
+            client_id, carrier = presented.connect.client_id[:128], presented.carrier
+            self._record.add("broker", "decision.pending", client_id=client_id, carrier=carrier)
+
+        self.judge.ask(presented, waiting, partial(self._settle, connection, presented.connect))
+
+    # Enhanced authentication (MQTT 5 §4.12).
+
+    def _begin(self, connection: Connection, presented: Presented) -> None:
+        """CONNECT names a method."""
+        self.refuse(connection, presented.connect, refused("method", "enhanced"))
+
+    def _continue(self, connection: Connection) -> None:
+        """Bytes came between CONNECT and CONNACK."""
+        raise MalformedPacket("nothing may be sent yet", spec="MQTT 5 §4.12", reason_code=0x82)
+
+    def reauthenticate(self, connection: Connection, packet: v5.Auth) -> None:
+        """AUTH from somebody who is in.  Spec: MQTT 5 §4.12.1."""
+        raise MalformedPacket("CONNECT named no method", spec="MQTT 5 §4.12", reason_code=0x82)
 
     def too_slow(self, connection: Connection) -> None:
         """The time for CONNECT is up."""
-        if connection.state is State.DECIDING:
+        if connection.state in (State.DECIDING, State.EXCHANGING):
             late = refused("timeout")
-            self._record.add("broker", "connect.refused", reason=late.reason, return_code=late.return_code)
-            connection.leave(encode(Connack(return_code=late.return_code)))
+            code = connection.dialect.code(late)
+            self._record.add("broker", "connect.refused", reason=late.reason, return_code=code)
+            connection.leave(connection.dialect.refusal(late))
         else:
             self._record.add("broker", "protocol.error", reason="no CONNECT in time")
             connection.leave()
@@ -110,61 +135,36 @@ class Gate:
     def gone(self, connection: Connection) -> None:
         """The socket is closed."""
         self._outside.pop(connection, None)
-
-    def _read_connect(self, connection: Connection) -> Connect | None:
-        if connection.framer.first_byte != _CONNECT:
-            raise MalformedPacket("the first packet is not CONNECT", spec="MQTT 3.1.1 §3.1")
-        raw = connection.framer.next_packet()
-        if raw is None:
-            return None
-        connect = parse(raw)
-        assert isinstance(connect, Connect)
-        return connect
-
-    def _decide_aside(self, connection: Connection, presented: Presented) -> None:
-        connection.pause()
-        client_id, carrier = presented.connect.client_id[:128], presented.carrier
-        self._record.add("broker", "decision.pending", client_id=client_id, carrier=carrier)
-        work = self._pool.submit(decide, presented, self._validator)
-        self._deciding.add(work)
-        work.add_done_callback(partial(self._hand_back, connection, presented.connect))
-
-    def _hand_back(
-        self, connection: Connection, connect: Connect, work: "Future[Admitted | Refused]"
-    ) -> None:
-        """On a worker's thread: let the loop go on with the verdict."""
-        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
-            self._loop.call_soon_threadsafe(self._decided, connection, connect, work)
-
-    def _decided(self, connection: Connection, connect: Connect, work: "Future[Admitted | Refused]") -> None:
-        self._deciding.discard(work)
-        if connection.state is State.DECIDING and not work.cancelled():
-            self._settle(connection, connect, work.result())
+        if self._closing and not self._outside:
+            self._deserted.set()
 
     # Verdict.
 
-    def _settle(self, connection: Connection, connect: Connect, verdict: Admitted | Refused) -> None:
+    def _settle(self, connection: Connection, connect: AnyConnect, verdict: Verdict) -> None:
+        if connection.state is not State.DECIDING:  # it has gone
+            return
         if isinstance(verdict, Admitted):
-            objection = self._objection(verdict)
+            objection = self.objection(verdict)
             if objection is None:
                 self._admit(connection, verdict)
                 return
             verdict = objection
-        self._refuse(connection, connect, verdict)
+        self.refuse(connection, connect, verdict)
 
-    def _refuse(self, connection: Connection, connect: Connect, refused: Refused) -> None:
+    def refuse(self, connection: Connection, connect: AnyConnect, refused: Refused) -> None:
+        """Say no and close."""
         # The client identifier is the caller's own text: the record cuts and escapes it.
         self._record.add(
             "broker",
             "connect.refused",
             client_id=connect.client_id[:128],
             reason=refused.reason,
-            return_code=refused.return_code,
+            return_code=connection.dialect.code(refused),
             carrier=refused.carrier,
         )
-        connection.leave(encode(Connack(return_code=refused.return_code)))
+        connection.leave(connection.dialect.refusal(refused))
 
-    def _objection(self, guest: Admitted) -> Refused | None:
+    def objection(self, guest: Admitted) -> Refused | None:
         """What only the gate knows: who was revoked, who is in, and what the time is now."""
         if guest.token in self._revocations:
             return refused("revoked", guest.carrier)
@@ -197,7 +197,7 @@ class Gate:
             self._end(older, "taken-over", "taken-over")
         connection.task = self._loop.create_task(self._host(connection, older))
         self._hosted.add(connection.task)
-        if guest.token in self._revocations:  # since _objection: revoked() looked for us before we were in
+        if guest.token in self._revocations:  # since objection: revoked() looked for us before we were in
             self._end(connection, "revoked", "token.revoked")
         connection.task.add_done_callback(self._hosted.discard)
 
@@ -207,13 +207,14 @@ class Gate:
         assert guest is not None
         try:
             if older is not None and older.task is not None:
-                await _finished(older.task)
+                await finished(older.task)
             if connection.reason is None:
                 connection.hosted = True
                 await self._inner.host(connection)
             connection.end("closed-by-client")
         except MalformedPacket as error:
             self._record.add("broker", "protocol.error", client_id=guest.client_id, reason=str(error))
+            connection.code = error.reason_code
             connection.end("protocol-error")
         except Exception as error:  # a fault of ours must not leave a socket open
             self._record.add(
@@ -232,7 +233,11 @@ class Gate:
                 jti=guest.token.jti,
                 reason=connection.reason,
             )
-            await connection.closed()
+            words = connection.dialect.goodbye(connection.reason or "", connection.code)
+            if words and connection.leave(words):
+                self._outside[connection] = None  # until :meth:`gone`
+            else:
+                await connection.closed()
 
     # Ways out.
 
@@ -278,17 +283,11 @@ class Gate:
             connection.end("stopped")
         if self._hosted:
             for task in list(self._hosted):
-                await _finished(task)
-        for work in self._deciding:
-            work.cancel()
-        undecided = concurrent.futures.wait(self._deciding, _PATIENCE).not_done
-        self._pool.shutdown(wait=not undecided, cancel_futures=True)
+                await finished(task)
+        self.judge.close(PATIENCE)
+        if self._outside:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._deserted.wait(), _FAREWELL)
+        for connection in list(self._outside):
+            connection.abort()
         await asyncio.sleep(0)  # one turn for the aborted sockets
-
-
-async def _finished(task: "asyncio.Task[None]") -> None:
-    """Wait for a conversation to end; cancel it when it does not."""
-    done, _ = await asyncio.wait({task}, timeout=_PATIENCE)
-    if not done:
-        task.cancel()
-        await asyncio.wait({task}, timeout=_PATIENCE)

@@ -3,12 +3,14 @@
 It lives as long as the session, not the connection: QoS 1 and 2 survive a cut (MQTT 3.1.1 §4.1, §4.4).
 """
 
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
+from labkit.broker.dialect import MQTT4, Dialect
 from labkit.broker.limits import Limits
-from labkit.wire import Publish, Pubrel, encode
+from labkit.broker.message import Message
 
 __all__ = ["Outbox"]
 
@@ -31,52 +33,61 @@ class Line(Protocol):
 
 
 class Outbox:
-    """The outgoing half of a session."""
+    """The outgoing half of a session; ``now`` tells which messages have expired."""
 
     __slots__ = (
+        "_again",
         "_bytes",
+        "_dialect",
         "_fleeting",
         "_in_flight",
         "_last_id",
         "_limits",
         "_line",
+        "_now",
         "_queue",
         "_sent",
+        "_window",
         "dropped",
     )
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, now: Callable[[], float] = time.time) -> None:
         self._limits = limits
-        self._queue: deque[Publish] = deque()
+        self._now = now
+        self._dialect = MQTT4
+        self._window = limits.max_inflight
+        self._queue: deque[Message] = deque()
         self._bytes = 0
         self._fleeting = 0  # how many of the queue have QoS 0: a newer one must not overtake them (§4.6)
         # What waits for PUBACK or PUBREC; None stands for a PUBREL that waits for PUBCOMP.
-        self._in_flight: dict[int, Publish | None] = {}
+        self._in_flight: dict[int, Message | None] = {}
+        self._again: deque[int] = deque()  # of those, what has not gone over this connection yet
         self._last_id = 0
         self._line: Line | None = None
-        self._sent: Callable[[Publish], object] = _unheard
+        self._sent: Callable[[Message], object] = _unheard
         self.dropped = 0  # since the client is here
 
     def attach(
         self,
         line: Line,
         may_receive: Callable[[str], bool],
-        sent: "Callable[[Publish], object] | None" = None,
+        sent: "Callable[[Message], object] | None" = None,
+        dialect: Dialect = MQTT4,
     ) -> None:
         """The client is here: what was in flight goes out again, then what has waited; ``sent`` hears of it.
 
         What the token of this connection may not receive is dropped.  Spec: §4.4 [MQTT-4.4.0-1], §4.6.
         """
+        self._dialect = dialect
+        self._window = min(self._limits.max_inflight, dialect.window)  # MQTT 5 [MQTT-3.3.4-9]
         self._keep(lambda message: may_receive(message.topic))
         self._line = line
         self._sent = sent or _unheard
         self.dropped = 0
+        self._again.clear()
         for packet_id, message in list(self._in_flight.items()):
-            if message is None:
-                line.send(encode(Pubrel(packet_id=packet_id)))
-            elif may_receive(message.topic):
-                line.send(_encoded(message, packet_id, dup=True))
-                self._sent(message)
+            if message is None or may_receive(message.topic):
+                self._again.append(packet_id)
             else:
                 del self._in_flight[packet_id]
         self.flush()
@@ -84,9 +95,11 @@ class Outbox:
     def detach(self) -> None:
         """The client has gone; what is in flight stays so."""
         self._line = None
+        self._sent = _unheard  # it knows the connection
+        self._again.clear()
         self._keep(lambda message: message.qos > 0)
 
-    def offer(self, message: Publish) -> bool:
+    def offer(self, message: Message) -> bool:
         """Send ``message`` now or later; ``False`` when it was dropped, because too much waits already.
 
         QoS 0 is not kept for a client that is away.
@@ -96,12 +109,9 @@ class Outbox:
             if line is None:
                 return True
             if line.writable and not self._fleeting:
-                line.send(encode(message))
-                self._sent(message)
-                return True
+                return self._fling(message, line)
         elif line is not None and not self._queue and self._may_fly(line):
-            self._launch(message, line)
-            return True
+            return self._launch(message, line)
         size = _size(message)
         # What is retained is there anyway, and a subscriber gets all of it [MQTT-3.3.1-6].
         limit = self._limits.max_queued + (self._limits.max_retained if message.retain else 0)
@@ -118,17 +128,22 @@ class Outbox:
     def flush(self) -> None:
         """Send what waits, as far as the client takes it."""
         line = self._line
-        while self._queue and line is not None and line.writable:
+        if line is None:
+            return
+        if self._again:
+            self._repeat(line)
+        while self._queue and line.writable:
             if self._queue[0].qos and not self._may_fly(line):
                 return
             message = self._queue.popleft()
             self._bytes -= _size(message)
+            self._fleeting -= not message.qos
+            if message.expires_at is not None and message.expires_at <= self._now():
+                continue  # MQTT 5 [MQTT-3.3.2-5]
             if message.qos:
                 self._launch(message, line)
             else:
-                self._fleeting -= 1
-                line.send(encode(message))
-                self._sent(message)
+                self._fling(message, line)
 
     def puback(self, packet_id: int) -> None:
         """QoS 1 is done.  Spec: §4.3.2."""
@@ -137,16 +152,23 @@ class Outbox:
             del self._in_flight[packet_id]
             self.flush()
 
-    def pubrec(self, packet_id: int) -> None:
+    def pubrec(self, packet_id: int, code: int = 0) -> None:
         """QoS 2 has arrived: release it; an unknown one, too, or the client waits for ever.  Spec: §4.3.3."""
         message = self._in_flight.get(packet_id)
+        unknown = packet_id not in self._in_flight
         if message is not None:
             if message.qos != 2:
                 return
+            if code >= 0x80:  # MQTT 5: it does not want it (§4.3.3)
+                del self._in_flight[packet_id]
+                self.flush()
+                return
             del self._in_flight[packet_id]  # and back at the end: PUBRELs keep the order of PUBRECs (§4.6)
             self._in_flight[packet_id] = None
+        elif code >= 0x80:
+            return
         if self._line is not None:
-            self._line.send(encode(Pubrel(packet_id=packet_id)))
+            self._line.send(self._dialect.pubrel(packet_id, 0x92 if unknown else 0))
 
     def pubcomp(self, packet_id: int) -> None:
         """QoS 2 is done."""
@@ -154,44 +176,60 @@ class Outbox:
             del self._in_flight[packet_id]
             self.flush()
 
-    def _keep(self, wanted: Callable[[Publish], bool]) -> None:
+    def _keep(self, wanted: Callable[[Message], bool]) -> None:
         if self._queue:
             self._queue = deque(filter(wanted, self._queue))
             self._bytes = sum(map(_size, self._queue))
             self._fleeting = sum(not message.qos for message in self._queue)
 
     def _may_fly(self, line: Line) -> bool:
-        return line.writable and len(self._in_flight) < self._limits.max_inflight
+        return line.writable and len(self._in_flight) < self._window and not self._again
 
-    def _launch(self, message: Publish, line: Line) -> None:
+    def _repeat(self, line: Line) -> None:
+        """What was in flight when the last connection ended, as much at a time as the client takes."""
+        while self._again and len(self._in_flight) - len(self._again) < self._window:
+            packet_id = self._again.popleft()
+            message = self._in_flight.get(packet_id)
+            if message is not None:
+                data = self._dialect.publish(message, packet_id, dup=True)
+                if data is None:  # too long for it: as if it had been sent (MQTT 5 [MQTT-3.1.2-25])
+                    del self._in_flight[packet_id]
+                    continue
+                line.send(data)
+                self._sent(message)
+            elif packet_id in self._in_flight:
+                line.send(self._dialect.pubrel(packet_id))
+
+    def _launch(self, message: Message, line: Line) -> bool:
         packet_id = self._last_id
         while True:  # ends: far fewer than 65,535 are in flight
             packet_id = packet_id % 0xFFFF + 1
             if packet_id not in self._in_flight:
                 break
+        data = self._dialect.publish(message, packet_id)
+        if data is None:
+            self.dropped += 1
+            return False
         self._last_id = packet_id
         self._in_flight[packet_id] = message
-        line.send(_encoded(message, packet_id, dup=False))
+        line.send(data)
         self._sent(message)
+        return True
+
+    def _fling(self, message: Message, line: Line) -> bool:
+        data = self._dialect.publish(message)
+        if data is None:
+            self.dropped += 1
+            return False
+        line.send(data)
+        self._sent(message)
+        return True
 
 
-def _unheard(message: Publish) -> None:
+def _unheard(message: Message) -> None:
     """Nobody wants to know."""
 
 
-def _size(message: Publish) -> int:
+def _size(message: Message) -> int:
     """Bytes that are kept for this client alone."""
-    return 0 if message.retain else len(message.topic) + len(message.payload)
-
-
-def _encoded(message: Publish, packet_id: int, *, dup: bool) -> bytes:
-    return encode(
-        Publish(
-            topic=message.topic,
-            payload=message.payload,
-            qos=message.qos,
-            retain=message.retain,
-            dup=dup,
-            packet_id=packet_id,
-        )
-    )
+    return 0 if message.retain else message.size

@@ -103,7 +103,9 @@ class Framer:
             return None
         length, body = header
         if body - self._at + length > self.limit:
-            raise MalformedPacket(f"a packet of more than {self.limit} bytes", spec="limit of this server")
+            raise MalformedPacket(
+                f"a packet of more than {self.limit} bytes", spec="limit of this server", reason_code=0x95
+            )
         end = body + length
         if end > len(self._buffer):
             self._check_start()

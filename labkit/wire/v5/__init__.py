@@ -1,8 +1,9 @@
-"""MQTT 5 packets as bytes: read them strictly.  :mod:`labkit.wire` itself speaks 3.1.1.
+"""MQTT 5 packets as bytes: read them strictly, write them.  :mod:`labkit.wire` itself speaks 3.1.1.
 
 Everything that is a list is a table: ``PROPERTIES`` (§2.2.2.2) and ``REASONS`` (§2.4).
 """
 
+from labkit.wire.v5.encode import encode
 from labkit.wire.v5.packets import (
     Auth,
     Connack,
@@ -50,6 +51,7 @@ __all__ = [
     "Unsuback",
     "Unsubscribe",
     "Will",
+    "encode",
     "parse",
     "reason_name",
 ]

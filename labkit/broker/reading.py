@@ -1,0 +1,41 @@
+"""The first packet: a CONNECT, and with it the version that everything after it is read in."""
+
+from collections.abc import Callable
+
+from labkit.broker.admission import AnyConnect
+from labkit.broker.connection import Connection
+from labkit.broker.dialect5 import Dialect5
+from labkit.errors import MalformedPacket
+from labkit.wire import Connect, parse, v5
+from labkit.wire.parse import protocol_level
+
+__all__ = ["read_connect"]
+
+_CONNECT = 0x10  # its first byte: type 1, flags 0
+
+
+def read_connect(connection: Connection, now: Callable[[], float]) -> AnyConnect | None:
+    """The CONNECT, or ``None`` when bytes are still to come; sets the dialect of the connection.
+
+    Of an unknown version nothing but the level is read.  The versions after 5 are answered in 5.
+
+    Raises:
+        MalformedPacket: it is none; or too long, which is so before anybody knows the version.
+    """
+    if connection.framer.first_byte != _CONNECT:
+        raise MalformedPacket("the first packet is not CONNECT", spec="MQTT 3.1.1 §3.1")
+    raw = connection.framer.next_packet()
+    if raw is None:
+        return None
+    level = protocol_level(raw) or 0
+    if level >= 5:
+        connection.framer.version = 5
+        connection.dialect = Dialect5({}, now)
+    if level == 5:
+        connect = v5.parse(raw)
+        assert isinstance(connect, v5.Connect)
+        connection.dialect = Dialect5(connect.properties, now)
+        return connect
+    older = parse(raw)
+    assert isinstance(older, Connect)
+    return older
