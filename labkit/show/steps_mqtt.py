@@ -55,9 +55,15 @@ def _refused(teller: Teller, event: Event) -> None:
         teller.deciding[name] -= 1
     else:
         _connect(teller, event, event)
-    words = f"CONNACK {event['return_code']}: {named(event['reason'])}"
+    words = f"CONNACK {_code(event)}: {named(event['reason'])}"
     teller.say(BROKER, client(name), words, "refusal")
     teller.expect("refused", event)
+
+
+def _code(event: Event) -> str:
+    """The code of CONNACK, as the standards write it: those of MQTT 5 start at 0x80."""
+    code = event["return_code"]
+    return f"0x{code:02X}" if code >= 0x80 else str(code)
 
 
 def _connect(teller: Teller, event: Event, verdict: Event) -> None:
@@ -84,7 +90,7 @@ def _connected(teller: Teller, event: Event) -> None:
 def _refused_as_seen(teller: Teller, event: Event) -> None:
     if not teller.expected("refused", event):
         who = client(event["client_id"])
-        teller.ask(who, BROKER, "CONNECT", f"CONNACK {event['return_code']}", "refusal")
+        teller.ask(who, BROKER, "CONNECT", f"CONNACK {_code(event)}", "refusal")
 
 
 @_of("device", "connect.failed")
