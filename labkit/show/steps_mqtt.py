@@ -63,7 +63,7 @@ def _refused(teller: Teller, event: Event) -> None:
 def _code(event: Event) -> str:
     """The code of CONNACK, as the standards write it: those of MQTT 5 start at 0x80."""
     code = event["return_code"]
-    return f"0x{code:02X}" if code >= 0x80 else str(code)
+    return f"0x{code:02X}" if isinstance(code, int) and code >= 0x80 else str(code)
 
 
 def _connect(teller: Teller, event: Event, verdict: Event) -> None:
