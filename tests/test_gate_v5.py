@@ -157,7 +157,7 @@ def _stop(place: Site, client: Client5) -> None:
     place.broker.stop()
 
 
-@pytest.mark.conformance("RS-42")
+@pytest.mark.conformance("RS-42", "RS-49")
 @pytest.mark.parametrize(
     ("act", "code"), [(_expire, 0x87), (_revoke, 0x87), (_replace, 0x8E), (_dismiss, 0x98), (_stop, 0x8B)]
 )

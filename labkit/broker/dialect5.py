@@ -76,7 +76,8 @@ class Dialect5(Dialect):
         }
         if self.authentication_method is not None:
             properties[_P.AUTHENTICATION_METHOD] = self.authentication_method
-        return v5.encode(v5.Connack(session_present=present, properties=properties))
+        bare = v5.encode(v5.Connack(session_present=present))
+        return self._fitting(v5.encode(v5.Connack(session_present=present, properties=properties)), bare)
 
     def refusal(self, refused: Refused) -> bytes:
         # A CONNACK may hold a reason string whatever the client asked for (§3.1.2.11.7).

@@ -285,6 +285,7 @@ class Gate:
             for task in list(self._hosted):
                 await finished(task)
         self.judge.close(PATIENCE)
+        self._deserted.clear()
         if self._outside:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._deserted.wait(), _FAREWELL)
