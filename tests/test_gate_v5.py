@@ -187,6 +187,16 @@ def test_rights_are_answered_with_reason_codes(place: Site) -> None:
         assert client.expect(v5.Unsuback).reason_codes == (0, 0x11)
 
 
+@pytest.mark.parametrize("wanted", [0, 1])
+def test_a_refused_publish_says_why_only_if_the_client_wants_to_know(place: Site, wanted: int) -> None:
+    """Spec: MQTT 5 [MQTT-3.1.2-29]."""
+    with enter(place, properties={P.REQUEST_PROBLEM_INFORMATION: wanted}) as client:
+        client.say(v5.Publish(topic="devices/dev-2/x", qos=1, packet_id=1))
+        answer = client.expect(v5.Puback)
+        assert answer.reason_code == 0x87
+        assert (P.REASON_STRING in answer.properties) is bool(wanted)
+
+
 def test_a_shared_subscription_is_refused_as_such(place: Site) -> None:
     """CONNACK has said that there are none: MQTT 5 §3.2.2.3.13."""
     with enter(place) as client:

@@ -70,7 +70,7 @@ LIES = [
     Lie("the will is published at expiry", "04", "broker/conversation.py",
         "        if will is not None:  # §3.1.2.5", "        if will is ...:"),
     Lie("a session outlives the swap of connections", "04", "broker/conversation.py",
-        "session_present=bool(session.parent)", "session_present=False"),
+        "dialect.connack(bool(session.parent),", "dialect.connack(False,"),
     Lie("a device refreshes at 70 to 90 % of the life", "04", "device.py",
         "self.random.uniform(0.7, 0.9)", "self.random.uniform(0.5, 0.6)"),
     Lie("no token lives longer than an hour", "04", "authserver/refusals.py",

@@ -5,14 +5,15 @@ What it writes to the record, with source ``"broker"``:
 =====================  =============================================================================
 ``decision.pending``   client_id, carrier: of a CONNECT that cannot be judged without asking the network
 ``connect.accepted``   client_id, jti, carrier, expires_in (seconds)
-``connect.refused``    client_id (what the caller claimed), reason, return_code, carrier
+``connect.refused``    client_id (what the caller claimed), reason, return_code (of MQTT 5: the reason
+                       code), carrier
 ``publish.accepted``   client_id, jti, topic, qos, retain, size (bytes); never what it says
-``publish.refused``    client_id, jti, topic: acknowledged, but not forwarded
+``publish.refused``    client_id, jti, topic: not forwarded; acknowledged in 3.1.1, refused in MQTT 5
 ``subscribe.accepted`` client_id, jti, filter, qos (granted)
 ``subscribe.refused``  client_id, jti, filter, reason
 ``retain.refused``     topic, reason: forwarded, but not retained
 ``message.delivered``  client_id, topic, qos: sent to a subscriber
-``message.dropped``    client_id, topic: the first of those that found its queue full
+``message.dropped``    client_id, topic: the first of those that found its queue full, or were too long for it
 ``will.published``     client_id, jti, topic, qos, retain, size
 ``token.expired``      client_id, jti
 ``token.revoked``      client_id, jti

@@ -83,7 +83,7 @@ async def converse(broker: "InnerBroker", session: "Session", connection: Connec
     finally:
         connection.on_writable = None
         outbox.detach()
-        if will is not None:
+        if will is not None:  # §3.1.2.5
             _bequeath(broker, session, connection, will)
 
 

@@ -112,10 +112,10 @@ class Dialect5(Dialect):
         return data if len(data) <= self._longest else None  # [MQTT-3.1.2-24]
 
     def puback(self, packet_id: int, code: int = 0) -> bytes:
-        return self._fitting(v5.encode(v5.Puback(packet_id=packet_id, reason_code=code)))
+        return self._answer(v5.Puback, packet_id, code)
 
     def pubrec(self, packet_id: int, code: int = 0) -> bytes:
-        return self._fitting(v5.encode(v5.Pubrec(packet_id=packet_id, reason_code=code)))
+        return self._answer(v5.Pubrec, packet_id, code)
 
     def pubrel(self, packet_id: int, code: int = 0) -> bytes:
         return self._fitting(v5.encode(v5.Pubrel(packet_id=packet_id, reason_code=code)))
@@ -139,6 +139,14 @@ class Dialect5(Dialect):
         bare = v5.encode(v5.Disconnect(reason_code=number))
         why: Properties = {_P.REASON_STRING: reason}
         return self._fitting(v5.encode(v5.Disconnect(reason_code=number, properties=why)), bare)
+
+    def _answer(self, kind: type[v5.Puback | v5.Pubrec], packet_id: int, code: int) -> bytes:
+        """An acknowledgement; with the reason, where there is one and the client wants it (§3.1.2.11.7)."""
+        bare = v5.encode(kind(packet_id=packet_id, reason_code=code))
+        if not code or not self._talkative:
+            return self._fitting(bare)
+        why: Properties = {_P.REASON_STRING: "The token of this connection does not allow this topic."}
+        return self._fitting(v5.encode(kind(packet_id=packet_id, reason_code=code, properties=why)), bare)
 
     def _fitting(self, *choices: bytes) -> bytes:
         """The first that is not too long for the client; nothing, if all are.  Spec: §3.1.2.11.4."""
