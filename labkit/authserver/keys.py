@@ -11,7 +11,6 @@ for as long as a token signed by it can live.
 """
 
 import base64
-import hashlib
 import math
 import threading
 from collections.abc import Callable, Mapping
@@ -30,6 +29,7 @@ from cryptography.hazmat.primitives.serialization import (
 from labkit.authserver.refusals import MAX_LIFETIME
 from labkit.authserver.replies import compact
 from labkit.authserver.store import Journal, Row
+from labkit.tokens.thumbprint import thumbprint
 
 __all__ = [
     "ALGORITHMS",
@@ -38,7 +38,6 @@ __all__ = [
     "PublishedKey",
     "SigningKey",
     "new_private_key",
-    "thumbprint",
     "to_pem",
 ]
 
@@ -57,20 +56,9 @@ ALGORITHMS: dict[str, Callable[[], Any]] = {
     "EdDSA": ed25519.Ed25519PrivateKey.generate,
 }
 
-#: The members that make up a thumbprint, in code point order (RFC 7638 §3.2, RFC 8037 §2).
-_THUMBPRINT = {"EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x"), "RSA": ("e", "kty", "n")}
-
-
 def _base64url(data: bytes) -> bytes:
     """base64url without padding (RFC 7515 §2)."""
     return base64.urlsafe_b64encode(data).rstrip(b"=")
-
-
-def thumbprint(jwk: Mapping[str, str]) -> str:
-    """The SHA-256 thumbprint of a public key.  Spec: RFC 7638 §3."""
-    members = {name: jwk[name] for name in _THUMBPRINT[jwk["kty"]]}
-    canonical = compact(members).encode()
-    return _base64url(hashlib.sha256(canonical).digest()).decode()
 
 
 def new_private_key(algorithm: str) -> Any:

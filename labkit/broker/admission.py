@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol, cast
 
-from labkit import tokens
 from labkit.broker.reasons import Carrier, Refused, refused
 from labkit.errors import TokenRejected
 from labkit.tokens import AccessToken
@@ -113,9 +112,6 @@ def proofs(presented: Presented) -> dict[str, Any]:
     certificate, key = presented.certificate, presented.key
     if certificate is None and key is None:
         return {}
-    confirmation = getattr(tokens, "Confirmation", None)
-    if confirmation is not None:
-        return {"confirmation": confirmation(certificate=certificate, key=key)}
     named = {"x5t#S256": certificate, "jkt": key}
     return {"proved": {name: value for name, value in named.items() if value is not None}}
 

@@ -47,6 +47,9 @@ REASONS: Final[Mapping[str, Reason]] = {
     "stopping": Reason(3, 0x88, "The broker is going down: try again later."),
     "timeout": Reason(3, 0x88, "The decision took too long: try again later."),
     "method": Reason(4, 0x8C, "Choose an authentication method that this broker knows."),
+    "no-data": Reason(4, 0x87, "Put the access token into the Authentication Data, as the method says."),
+    "message": Reason(4, 0x87, "Send the Authentication Data in the form and order of the method."),
+    "proof": Reason(4, 0x87, "Sign the nonce that came last, with the key that the token is bound to."),
     "validator-failed": Reason(3, 0x88, "The validator has a fault: see the log of whoever wrote it."),
 }
 

@@ -41,7 +41,9 @@ _GOLDEN = 0.618034
 class CanAskAgain(Validator, Protocol):
     """A validator that asks the authorization server, such as an IntrospectionClient."""
 
-    def ask_again(self, token: str, client_id: str | None = None) -> AccessToken:
+    def ask_again(
+        self, token: str, client_id: str | None = None, *, proved: Mapping[str, str] | None = None
+    ) -> AccessToken:
         """Like ``validate``, with an answer that is asked for now."""
         ...
 

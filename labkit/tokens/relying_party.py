@@ -81,7 +81,9 @@ class Asking(RelyingParty):
         super().__init__(policy, clock)
         self._anew = replace(policy, ask=ask_anew)
 
-    def ask_again(self, token: str | bytes, client_id: str | None = None) -> AccessToken:
+    def ask_again(
+        self, token: str | bytes, client_id: str | None = None, *, proved: Mapping[str, str] | None = None
+    ) -> AccessToken:
         """Like :meth:`validate`, with an answer that is asked for now, whatever was said before.
 
         For a connection that lives on: was its token revoked meanwhile?
@@ -89,7 +91,7 @@ class Asking(RelyingParty):
         Raises:
             TokenRejected: the token is good no more; its leaf ``Undecided``: nobody could tell.
         """
-        case = self._case(token, client_id)
+        case = self._case(token, client_id, proved)
         case.policy = self._anew
         judge(self.checks, case)
         return accepted(case)
