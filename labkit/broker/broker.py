@@ -130,7 +130,7 @@ class Broker(Service):
             return False
         if jti is not None and connection.guest.token.jti != jti:
             return False
-        closed = gate.end_from_outside(connection, reason, kind)
+        closed = gate.end_from_outside(connection, reason, kind, jti)
         if closed is not None and threading.current_thread() is not self._thread:
             with contextlib.suppress(TimeoutError):
                 closed.result(10)

@@ -188,7 +188,7 @@ class Connection(asyncio.Protocol):
             self._transport.close()  # TLS and WebSocket send what is written, and have an end of their own
         else:
             self._transport.write_eof()
-            self._resume()
+            self.resume()
         return True
 
     def say(self, data: bytes) -> None:
@@ -230,7 +230,7 @@ class Connection(asyncio.Protocol):
                     return None
                 if self.framer.buffered and self._stall is None:
                     self._watch_packet()
-                self._resume()
+                self.resume()
             elif self._transport is None:
                 return None
             self._waiter = self._loop.create_future()
@@ -261,8 +261,6 @@ class Connection(asyncio.Protocol):
             self._stall = self._loop.call_later(_LINGER, transport.abort)
         await self._lost
 
-    # Inside.
-
     def _forget(self) -> None:
         """A verdict that is still to come finds nobody."""
         self.state = self.state if self.state is State.ADMITTED else State.LEAVING
@@ -271,10 +269,11 @@ class Connection(asyncio.Protocol):
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    def _resume(self) -> None:
+    def resume(self) -> None:
+        """Read on."""
         if self._paused and self._transport is not None and not self._transport.is_closing():
-            self._transport.resume_reading()
             self._paused = False
+            self._transport.resume_reading()
 
     def _check_keep_alive(self) -> None:
         """One timer a connection, looked at when it fires: packets only note the time.  [MQTT-3.1.2-24]"""

@@ -191,7 +191,7 @@ def _pingreq(broker: "InnerBroker", session: "Session", connection: Connection, 
 
 
 def _auth(broker: "InnerBroker", session: "Session", connection: Connection, packet: v5.Auth) -> None:
-    connection.gate.reauthenticate(connection, packet)
+    connection.gate.enhanced.again(connection, packet)
 
 
 _Handler: TypeAlias = Callable[["InnerBroker", "Session", Connection, Any], Awaitable[None] | None]

@@ -9,7 +9,8 @@
 
 from typing import Final, cast
 
-from labkit.broker.methods import METHODS, Challenge, Failed, Method, Shown, Step
+from labkit.broker.admission import Presented
+from labkit.broker.methods import METHODS, Challenge, Method, Step
 from labkit.broker.reasons import Refused
 from labkit.errors import MalformedPacket
 from labkit.wire import v5
@@ -32,14 +33,15 @@ class Exchange:
         KeyError: it is not one of ours.
     """
 
-    __slots__ = ("_client_id", "_method", "_waiting", "method_name", "running", "verdict")
+    __slots__ = ("_client_id", "_method", "_running", "_waiting", "method_name", "presented", "verdict")
 
     def __init__(self, connect: v5.Connect) -> None:
         self.method_name = cast("str", connect.properties[Property.AUTHENTICATION_METHOD])
         self._client_id = connect.client_id
         self._method: Method = METHODS[self.method_name](connect.client_id)
         self._waiting = False  # for the answer to a challenge
-        self.running = True  # until there is a verdict
+        self._running = True  # until there is a verdict
+        self.presented: Presented | None = None  # who is asked, while it has to answer
         self.verdict: Refused | None = None  # a no that waits until the client has read why
 
     def begin(self, properties: v5.Properties) -> Step:
@@ -57,13 +59,17 @@ class Exchange:
         if packet.reason_code == CONTINUE and self._waiting:
             self._waiting = False
             return self._noted(self._method.go_on(_data(packet.properties)))
-        if packet.reason_code == AGAIN and not self.running:
-            self.running = True
+        if packet.reason_code == AGAIN and not self._running:
+            self._running = True
             self._method = METHODS[self.method_name](self._client_id)
             return self._noted(self._method.begin(_data(packet.properties)))
         if packet.reason_code == AGAIN:
             raise _wrong("the authentication before this one is not over", "4.12.1")
         raise _wrong(f"a client cannot send AUTH 0x{packet.reason_code:02X} here", "3.15.2.1")
+
+    def over(self) -> None:
+        """The token was good: from now on the client may ask for another run."""
+        self._running = False
 
     def regret(self, refused: Refused) -> bytes | None:
         """The packet that tells why, before the refusal; ``None`` when the refusal says it all."""

@@ -12,6 +12,7 @@ from functools import partial
 from labkit.broker.admission import Admitted, AnyConnect, Presented, Validator, examine
 from labkit.broker.certificates import thumbprint
 from labkit.broker.connection import Connection
+from labkit.broker.enhanced import Enhanced
 from labkit.broker.inner import InnerBroker
 from labkit.broker.judging import Judge, Verdict
 from labkit.broker.limits import Limits, descriptors
@@ -19,11 +20,10 @@ from labkit.broker.reading import read_connect
 from labkit.broker.reasons import Refused, malformed, refused
 from labkit.broker.revocations import Revocations
 from labkit.broker.states import State
-from labkit.broker.waiting import PATIENCE, finished
+from labkit.broker.waiting import PATIENCE, finished, followed
 from labkit.clock import Clock
 from labkit.errors import MalformedPacket
 from labkit.record import Record
-from labkit.wire import v5
 
 __all__ = ["Gate"]
 
@@ -57,6 +57,7 @@ class Gate:
         self._loop = asyncio.get_running_loop()
         self._outside: dict[Connection, None] = {}  # not admitted, or on its way out; oldest first
         self._hosted: set[asyncio.Task[None]] = set()
+        self.enhanced = Enhanced(self, record)
         self._closing = False
         self._deserted = asyncio.Event()
 
@@ -76,7 +77,7 @@ class Gate:
         """Bytes came from somebody who is not in."""
         try:
             if connection.state is State.EXCHANGING:
-                self._continue(connection)
+                self.enhanced.go_on(connection)
                 return
             connect = read_connect(connection, self._clock.now)
         except MalformedPacket as error:  # [MQTT-3.1.4-1]: no CONNACK in 3.1.1
@@ -92,7 +93,7 @@ class Gate:
             return
         presented.certificate = thumbprint(connection.told("ssl_object"))
         if presented.carrier == "enhanced":
-            self._begin(connection, presented)
+            self.enhanced.begin(connection, presented)
         else:
             self.decide(connection, presented)
 
@@ -105,21 +106,7 @@ class Gate:
             client_id, carrier = presented.connect.client_id[:128], presented.carrier
             self._record.add("broker", "decision.pending", client_id=client_id, carrier=carrier)
 
-        self.judge.ask(presented, waiting, partial(self._settle, connection, presented.connect))
-
-    # Enhanced authentication (MQTT 5 §4.12).
-
-    def _begin(self, connection: Connection, presented: Presented) -> None:
-        """CONNECT names a method."""
-        self.refuse(connection, presented.connect, refused("method", "enhanced"))
-
-    def _continue(self, connection: Connection) -> None:
-        """Bytes came between CONNECT and CONNACK."""
-        raise MalformedPacket("nothing may be sent yet", spec="MQTT 5 §4.12", reason_code=0x82)
-
-    def reauthenticate(self, connection: Connection, packet: v5.Auth) -> None:
-        """AUTH from somebody who is in.  Spec: MQTT 5 §4.12.1."""
-        raise MalformedPacket("CONNECT named no method", spec="MQTT 5 §4.12", reason_code=0x82)
+        self.judge.ask(presented, waiting, partial(self._settle, connection, presented))
 
     def too_slow(self, connection: Connection) -> None:
         """The time for CONNECT is up."""
@@ -140,7 +127,7 @@ class Gate:
 
     # Verdict.
 
-    def _settle(self, connection: Connection, connect: AnyConnect, verdict: Verdict) -> None:
+    def _settle(self, connection: Connection, presented: Presented, verdict: Verdict) -> None:
         if connection.state is not State.DECIDING:  # it has gone
             return
         if isinstance(verdict, Admitted):
@@ -149,7 +136,10 @@ class Gate:
                 self._admit(connection, verdict)
                 return
             verdict = objection
-        self.refuse(connection, connect, verdict)
+        if connection.exchange is not None:
+            self.enhanced.refuse(connection, presented, verdict)
+        else:
+            self.refuse(connection, presented.connect, verdict)
 
     def refuse(self, connection: Connection, connect: AnyConnect, refused: Refused) -> None:
         """Say no and close."""
@@ -177,22 +167,14 @@ class Gate:
         return None
 
     def _admit(self, connection: Connection, guest: Admitted) -> None:
-        connection.timer = self._clock.call_at(
-            guest.token.expires_at + self._leeway,
-            partial(self.end_from_outside, connection, "expired", "token.expired"),
-        )
+        self._arm(connection, guest)
         del self._outside[connection]
         older = self.live.get(guest.client_id)
         self.live[guest.client_id] = connection
         connection.admit(guest)
-        self._record.add(
-            "broker",
-            "connect.accepted",
-            client_id=guest.client_id,
-            jti=guest.token.jti,
-            carrier=guest.carrier,
-            expires_in=round(guest.token.expires_at - self._clock.now(), 3),
-        )
+        if connection.exchange is not None:
+            connection.exchange.over()
+        self._note_entry("connect.accepted", guest)
         if older is not None:  # [MQTT-3.1.4-2]
             self._end(older, "taken-over", "taken-over")
         connection.task = self._loop.create_task(self._host(connection, older))
@@ -200,6 +182,30 @@ class Gate:
         if guest.token in self._revocations:  # since objection: revoked() looked for us before we were in
             self._end(connection, "revoked", "token.revoked")
         connection.task.add_done_callback(self._hosted.discard)
+
+    def _arm(self, connection: Connection, guest: Admitted) -> None:
+        """The connection ends with this token, unless it has another by then."""
+        connection.timer = self._clock.call_at(
+            guest.token.expires_at + self._leeway,
+            partial(self.end_from_outside, connection, "expired", "token.expired", guest.token.jti),
+        )
+
+    def renew(self, connection: Connection, guest: Admitted) -> None:
+        """A live connection has another token: other rights, and another end.  Spec: MQTT 5 §4.12.1."""
+        if connection.timer is not None:
+            connection.timer.cancel()
+        self._arm(connection, guest)
+        connection.guest = guest
+        self._note_entry("reauth.accepted", guest)
+        if connection.session is not None:
+            connection.session.change_rights(guest.permissions)
+        if guest.token in self._revocations:  # since objection: see :meth:`_admit`
+            self._end(connection, "revoked", "token.revoked")
+
+    def _note_entry(self, kind: str, guest: Admitted) -> None:
+        left = round(guest.token.expires_at - self._clock.now(), 3)
+        about = {"client_id": guest.client_id, "jti": guest.token.jti, "carrier": guest.carrier}
+        self._record.add("broker", kind, **about, expires_in=left)
 
     async def _host(self, connection: Connection, older: Connection | None) -> None:
         """The life of an admitted connection, which starts when that of an older one has ended."""
@@ -250,26 +256,22 @@ class Gate:
             if not connection.hosted:  # it still waits for its forerunner, and nothing was promised to it
                 connection.abort()
 
-    def end_from_outside(self, connection: Connection, reason: str, kind: str) -> "Future[None] | None":
-        """From any thread: end ``connection``; the future is done when its socket is closed."""
-        done: Future[None] = Future()
+    def end_from_outside(
+        self, connection: Connection, reason: str, kind: str, jti: str | None = None
+    ) -> "Future[None] | None":
+        """From any thread: end ``connection``; the future is done when its socket is closed.
 
-        def finish(_: object) -> None:
-            if not done.done():
-                done.set_result(None)
+        With a ``jti``, only if it still has this token.  ``None``: the loop has ended, and all with it.
+        """
 
-        def act() -> None:
+        def act() -> asyncio.Task[None] | None:
+            guest = connection.guest
+            if jti is not None and guest is not None and guest.token.jti != jti:
+                return None
             self._end(connection, reason, kind)
-            if connection.task is None or connection.task.done():
-                finish(None)
-            else:
-                connection.task.add_done_callback(finish)
+            return connection.task
 
-        try:
-            self._loop.call_soon_threadsafe(act)
-        except RuntimeError:  # the loop has ended, and with it every connection
-            return None
-        return done
+        return followed(self._loop, act)
 
     def shut(self) -> None:
         """Let nobody in any more."""

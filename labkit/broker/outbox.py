@@ -176,6 +176,10 @@ class Outbox:
             del self._in_flight[packet_id]
             self.flush()
 
+    def restrict(self, may_receive: Callable[[str], bool]) -> None:
+        """The client has other rights now: forget what waits and is not for it."""
+        self._keep(lambda message: may_receive(message.topic))
+
     def _keep(self, wanted: Callable[[Message], bool]) -> None:
         if self._queue:
             self._queue = deque(filter(wanted, self._queue))

@@ -64,6 +64,7 @@ class Repeating:
 class _Turn:
     """When a connection was confirmed, when it is asked about next, and what is under way."""
 
+    jti: str
     confirmed_at: float
     due: float
     failing: bool = False
@@ -75,7 +76,7 @@ class Rechecks:
 
     Args:
         live: the connections by client identifier, as the gate keeps them.
-        end: ends a connection, from any thread: connection, reason, kind of the event.
+        end: ends a connection, from any thread: connection, reason, kind of the event, ``jti``.
         clock: drives the rounds.
         record: where a question that failed is written down.
         every: seconds between two questions about one connection.
@@ -85,7 +86,7 @@ class Rechecks:
         self,
         *,
         live: Mapping[str, Connection],
-        end: Callable[[Connection, str, str], "Future[None] | None"],
+        end: Callable[[Connection, str, str, str], "Future[None] | None"],
         clock: Clock,
         record: Record,
         every: float,
@@ -128,10 +129,15 @@ class Rechecks:
         asked: list[Future[Future[None] | None]] = []
         ended: list[Future[None] | None] = []
         for connection in open_now:
-            turn = known.get(connection) or self._first_turn(connection, now)
+            guest = connection.guest
+            if guest is None:
+                continue
+            turn = known.get(connection)
+            if turn is None or turn.jti != guest.token.jti:  # it is new, or its token is
+                turn = self._first_turn(guest.token, now)
             self._turns[connection] = turn
             if now + self._tick > turn.confirmed_at + GRACE * self._every:
-                ended.append(self._end(connection, "unconfirmed", "token.unconfirmed"))
+                ended.append(self._end(connection, "unconfirmed", "token.unconfirmed", turn.jti))
             elif turn.due < now + self._tick and (turn.work is None or turn.work.done()):
                 turn.due = now + self._every
                 with contextlib.suppress(RuntimeError):  # closed meanwhile
@@ -140,23 +146,22 @@ class Rechecks:
         self._plan(now)
         return _when_done(asked, ended)
 
-    def _first_turn(self, connection: Connection, now: float) -> _Turn:
+    def _first_turn(self, token: AccessToken, now: float) -> _Turn:
         """In time for the answer that let it in, and not when everybody else has their turn."""
-        guest = connection.guest
-        confirmed_at = now if guest is None or guest.token.confirmed_at is None else guest.token.confirmed_at
+        confirmed_at = now if token.confirmed_at is None else token.confirmed_at
         self._phase = (self._phase + _GOLDEN) % 1
-        return _Turn(confirmed_at, now + self._phase * max(0.0, confirmed_at + self._every - now))
+        return _Turn(token.jti, confirmed_at, now + self._phase * max(0.0, confirmed_at + self._every - now))
 
     def _ask(self, connection: Connection, turn: _Turn) -> "Future[None] | None":
         """On a worker's thread: ask, and end the connection if the answer is no."""
         guest = connection.guest
-        if guest is None or guest.ask_again is None or connection.reason is not None:
-            return None
+        if guest is None or guest.ask_again is None or guest.token.jti != turn.jti:
+            return None  # gone, or it has another token by now
         try:
             token = guest.ask_again()
         except TokenRejected as refusal:
             if not isinstance(refusal, Undecided):
-                return self._end(connection, "revoked", "token.revoked")
+                return self._end(connection, "revoked", "token.revoked", turn.jti)
             reason = refusal.reason
         except Exception:  # a fault of the validator's is no good answer either
             reason = "validator-failed"

@@ -60,6 +60,11 @@ class Session(AmqttSession):  # type: ignore[misc]
         self.ends_at: float | None = None  # while the client is away, with the next
         self.bequest: Bequest | None = None
 
+    def change_rights(self, permissions: Permissions) -> None:
+        """Those of another token, at once: what waits and may not be received any more is dropped."""
+        self.permissions = permissions
+        self.outbox.restrict(permissions.may_receive)
+
     def _init_states(self) -> None:
         self.transitions = _SessionState()
 

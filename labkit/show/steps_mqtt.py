@@ -16,6 +16,7 @@ MQTT: dict[tuple[str, str], Tell] = {}
 #: Ends of a connection that are the client's doing.
 _LEAVING = {"disconnect": "DISCONNECT", "closed-by-client": "closes the connection without DISCONNECT"}
 _VERDICTS = ("connect.accepted", "connect.refused")
+_VERDICTS_AGAIN = ("reauth.accepted", "reauth.refused")
 
 
 def _of(source: str, *kinds: str) -> Callable[[Tell], Tell]:
@@ -78,6 +79,31 @@ def _connect(teller: Teller, event: Event, verdict: Event) -> None:
     which = f"token {teller.token(verdict['jti'])}" if verdict["jti"] is not None else "a token"
     words = f"CONNECT: {which} as {named(verdict['carrier'])}" if verdict["carrier"] else "CONNECT"
     teller.say(client(name), BROKER, words)
+
+
+@_of("broker", "auth.challenged")
+def _challenged(teller: Teller, event: Event) -> None:
+    """MQTT 5 §4.12: before CONNACK, or in a connection that lives."""
+    name = event["client_id"]
+    first = "AUTH 0x19" if teller.present.open[name] else "CONNECT"
+    teller.say(client(name), BROKER, f"{first}: a token, by {named(event['method'])}")
+    teller.say(BROKER, client(name), "AUTH 0x18: a challenge", "reply")
+    if teller.ahead((*_VERDICTS, *_VERDICTS_AGAIN), name) is not None:
+        teller.say(client(name), BROKER, "AUTH 0x18: the answer")
+        teller.deciding[name] += 1
+
+
+@_of("broker", *_VERDICTS_AGAIN)
+def _changed(teller: Teller, event: Event) -> None:
+    name, good = event["client_id"], event.kind == "reauth.accepted"
+    if teller.deciding[name]:
+        teller.deciding[name] -= 1
+    else:
+        known = good and event["jti"] is not None
+        which = f"token {teller.token(event['jti'])}" if known else "a token"
+        teller.say(client(name), BROKER, f"AUTH 0x19: {which}")
+    words = "AUTH 0x00: accepted" if good else f"DISCONNECT 0x87: {named(event['reason'])}"
+    teller.say(BROKER, client(name), words, "reply" if good else "refusal")
 
 
 @_of("device", "connected")
