@@ -111,7 +111,7 @@ def ended(client: Client5, code: int) -> None:
 # In, and not in.
 
 
-@pytest.mark.conformance("RS-47", "RS-53")
+@pytest.mark.conformance("RS-53")
 @pytest.mark.parametrize("method", METHODS)
 def test_a_token_by_each_method(place: Site, method: str) -> None:
     with inside(place, method) as client:

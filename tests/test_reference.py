@@ -9,7 +9,7 @@ import reference
 from labkit.broker.reasons import REASONS
 
 ROOT = Path(__file__).resolve().parent.parent
-SOURCES = [*(ROOT / "labkit" / "tokens").glob("*.py"), *(ROOT / "labkit" / "broker").glob("*.py")]
+SOURCES = [*(ROOT / "labkit" / "tokens").glob("*.py"), *(ROOT / "labkit" / "broker").rglob("*.py")]
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +35,9 @@ def _reasons() -> set[str]:
                 if name in ("check", "Fault")
                 else []
             )
-            if name in ("InvalidToken", "NotAllowed", "Undecided", "refused"):
-                words += node.args[:1]
+            if name in ("InvalidToken", "NotAllowed", "Undecided", "refused", "Failed"):
+                for word in node.args[:1]:
+                    words += [word.body, word.orelse] if isinstance(word, ast.IfExp) else [word]
             found |= {word.value for word in words if isinstance(word, ast.Constant) and word.value}
     return found
 
