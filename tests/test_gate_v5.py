@@ -9,6 +9,7 @@ from paho.mqtt.properties import Properties
 from support_broker import Site, site
 from support_broker5 import Client5, client5, enter
 
+from labkit import show
 from labkit.broker import Limits
 from labkit.broker.dialect5 import RECEIVE_MAXIMUM
 from labkit.broker.reasons import GOODBYES, REASONS
@@ -166,6 +167,15 @@ def test_the_broker_says_why_it_ends_a_connection(act: object, code: int) -> Non
         act(place, client)  # type: ignore[operator]
         assert client.expect(v5.Disconnect).reason_code == code
         assert client.ended()
+
+
+def test_the_record_and_the_picture_of_a_conversation_have_the_code() -> None:
+    with site() as place, enter(place) as client:
+        place.clock.advance(seconds=301)
+        assert client.expect(v5.Disconnect).reason_code == 0x87
+        event = place.record.wait("connection.closed")
+        assert (event["reason"], event["reason_code"]) == ("expired", 0x87)
+        assert "DISCONNECT 0x87: expired" in str(show.conversation(place.record))
 
 
 def test_keep_alive_ends_with_0x8d(place: Site) -> None:

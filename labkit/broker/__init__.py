@@ -13,14 +13,15 @@ What it writes to the record, with source ``"broker"``:
 ``subscribe.refused``  client_id, jti, filter, reason
 ``retain.refused``     topic, reason: forwarded, but not retained
 ``message.delivered``  client_id, topic, qos: sent to a subscriber
-``message.dropped``    client_id, topic: the first of those that found its queue full, or were too long for it
+``message.dropped``    client_id, topic: the first of those that found its queue full, or were too long
 ``will.published``     client_id, jti, topic, qos, retain, size
 ``token.expired``      client_id, jti
 ``token.revoked``      client_id, jti
 ``taken-over``         client_id, jti: of the older connection
 ``disconnected``       client_id, jti: by :meth:`Broker.disconnect`
 ``protocol.error``     reason, and client_id once it is known to be true
-``connection.closed``  client_id, jti, reason: the end of every accepted connection
+``connection.closed``  client_id, jti, reason: the end of every accepted connection; reason_code, where the
+                       broker has said it in a DISCONNECT of MQTT 5
 ``internal.error``     client_id, reason: a fault of the broker; please report it
 ``server.started``     and ``server.stopped``
 =====================  =============================================================================

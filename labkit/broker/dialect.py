@@ -83,8 +83,12 @@ class Dialect:
         """The subscriptions are gone."""
         return encode(Unsuback(packet_id=packet_id))
 
-    def goodbye(self, reason: str, code: int | None = None) -> bytes:
-        """The server's last words; 3.1.1 has none."""
+    def parting(self, reason: str | None, code: int | None = None) -> int | None:
+        """The code of the server's last words, if it has any; 3.1.1 has none."""
+        return None
+
+    def goodbye(self, reason: str | None, code: int | None = None) -> bytes:
+        """The server's last words."""
         return b""
 
 

@@ -129,13 +129,17 @@ class Dialect5(Dialect):
     def unsuback(self, packet_id: int, codes: tuple[int, ...]) -> bytes:
         return self._fitting(v5.encode(v5.Unsuback(packet_id=packet_id, reason_codes=codes)))
 
-    def goodbye(self, reason: str, code: int | None = None) -> bytes:
+    def parting(self, reason: str | None, code: int | None = None) -> int | None:
+        """The code of DISCONNECT; ``None`` where the client has said it already."""
+        found = GOODBYES.get(reason or "")
+        # A broken rule has a code of its own, unless only another packet may say it (§4.13.1).
+        return found if not found or code is None or v5.reason_name(14, code) is None else code
+
+    def goodbye(self, reason: str | None, code: int | None = None) -> bytes:
         """DISCONNECT (§3.14), unless the client has said it already."""
-        found = GOODBYES.get(reason)
-        if found is None:
+        number = self.parting(reason, code)
+        if number is None or reason is None:
             return b""
-        # Bytes that are no packet at all get 0x81, whatever only a CONNACK may say: §4.13.1.
-        number = found if code is None or v5.reason_name(14, code) is None else code
         bare = v5.encode(v5.Disconnect(reason_code=number))
         why: Properties = {_P.REASON_STRING: reason}
         return self._fitting(v5.encode(v5.Disconnect(reason_code=number, properties=why)), bare)

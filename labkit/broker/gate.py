@@ -232,14 +232,16 @@ class Gate:
                 connection.timer.cancel()
             if self.live.get(guest.client_id) is connection:
                 del self.live[guest.client_id]
+            code = connection.dialect.parting(connection.reason, connection.code)
             self._record.add(
                 "broker",
                 "connection.closed",
                 client_id=guest.client_id,
                 jti=guest.token.jti,
                 reason=connection.reason,
+                **({} if code is None else {"reason_code": code}),
             )
-            words = connection.dialect.goodbye(connection.reason or "", connection.code)
+            words = connection.dialect.goodbye(connection.reason, connection.code)
             if words and connection.leave(words):
                 self._outside[connection] = None  # until :meth:`gone`
             else:

@@ -230,7 +230,9 @@ def _error(teller: Teller, event: Event) -> None:
 def _closed(teller: Teller, event: Event) -> None:
     name, reason = event["client_id"], event["reason"]
     if reason not in _LEAVING:
-        teller.say(BROKER, client(name), f"closes the connection: {named(reason)}", "end")
+        code = event["reason_code"]  # of MQTT 5, where the broker has last words
+        words = f"DISCONNECT 0x{code:02X}" if isinstance(code, int) else "closes the connection"
+        teller.say(BROKER, client(name), f"{words}: {named(reason)}", "end")
         teller.expect("closed", event)
     elif not teller.expected("leaving", event):
         teller.say(client(name), BROKER, _LEAVING[str(reason)])
