@@ -86,9 +86,9 @@ def running(folder: Path) -> Iterator[Node]:
         try:
             node.start()
             yield node
+            assert answers.requests, "RabbitMQ never asked for the keys"
         finally:
             node.stop()
-            assert answers.requests, "RabbitMQ never asked for the keys"
 
 
 class Client:

@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -60,7 +61,9 @@ class Contender(abc.ABC):
             except OSError:
                 pass
             time.sleep(0.2)
-        raise Unavailable(f"did not admit within {limit:g} s (last answer {seen.hex() or 'none'})")
+        ended = self.child.process.poll()
+        how = f"did not admit within {limit:g} s" if ended is None else f"ended with {ended}"
+        raise Unavailable(f"{how} (last answer {seen.hex() or 'none'}){self.child.tail()}")
 
 
 class Gate(Contender):
@@ -116,8 +119,20 @@ class RabbitMQ(Contender):
         epmd = shutil.which("epmd")
         if program is None or epmd is None:
             raise Unavailable("rabbitmq-server is not installed")
-        home = scratch() / "rabbitmq"
-        home.mkdir()
+        for attempt in range(3):
+            self._launch(program, epmd)
+            try:
+                self._wait_until_admitting(90)
+            except Unavailable:
+                # It wants five ports by number, and another process may have taken one of them meanwhile.
+                if self.child.process.poll() is None or attempt == 2:
+                    raise
+                self.stop()
+            else:
+                return
+
+    def _launch(self, program: str, epmd: str) -> None:
+        home = Path(tempfile.mkdtemp(prefix="rabbitmq-", dir=scratch()))
         (home / "enabled_plugins").write_text("[rabbitmq_mqtt,rabbitmq_auth_backend_oauth2].\n")
         self.port = free_port()
         (home / "rabbitmq.conf").write_text(
@@ -133,7 +148,6 @@ class RabbitMQ(Contender):
         # Our own epmd, in the foreground: the one that Erlang starts by itself would outlive the benchmark.
         self._epmd = Child([epmd, "-port", env["ERL_EPMD_PORT"], "-address", "127.0.0.1"], env=env)
         self.child = Child([program], env=env, cwd=home)
-        self._wait_until_admitting(90)
 
     def _keys(self, home: Path) -> str:
         """The lines of rabbitmq.conf that tell where the issuer's keys are."""

@@ -72,9 +72,9 @@ class Child:
             try:
                 line = self._lines.get(timeout=max(0.0, deadline - time.monotonic()))
             except queue.Empty:
-                raise Unavailable(f"said nothing within {timeout:g} s{self._tail()}") from None
+                raise Unavailable(f"said nothing within {timeout:g} s{self.tail()}") from None
             if not line:
-                raise Unavailable(f"ended early{self._tail()}")
+                raise Unavailable(f"ended early{self.tail()}")
             if line.startswith(b"{"):
                 facts: dict[str, Any] = json.loads(line)
                 return facts
@@ -86,7 +86,7 @@ class Child:
         self.process.stdin.flush()
         return self.facts(timeout)
 
-    def _tail(self) -> str:
+    def tail(self) -> str:
         text = self.errors.read_text(errors="replace").strip()
         return f": {text[-300:]}" if text else ""
 
