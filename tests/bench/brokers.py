@@ -119,17 +119,12 @@ class RabbitMQ(Contender):
         epmd = shutil.which("epmd")
         if program is None or epmd is None:
             raise Unavailable("rabbitmq-server is not installed")
-        for attempt in range(3):
+        try:
             self._launch(program, epmd)
-            try:
-                self._wait_until_admitting(90)
-            except Unavailable:
-                # It wants five ports by number, and another process may have taken one of them meanwhile.
-                if self.child.process.poll() is None or attempt == 2:
-                    raise
-                self.stop()
-            else:
-                return
+        except Unavailable:
+            # It wants five ports by number, and another process may have taken one of them meanwhile.
+            self.stop()
+            self._launch(program, epmd)
 
     def _launch(self, program: str, epmd: str) -> None:
         home = Path(tempfile.mkdtemp(prefix="rabbitmq-", dir=scratch()))
@@ -148,6 +143,7 @@ class RabbitMQ(Contender):
         # Our own epmd, in the foreground: the one that Erlang starts by itself would outlive the benchmark.
         self._epmd = Child([epmd, "-port", env["ERL_EPMD_PORT"], "-address", "127.0.0.1"], env=env)
         self.child = Child([program], env=env, cwd=home)
+        self._wait_until_admitting(50)
 
     def _keys(self, home: Path) -> str:
         """The lines of rabbitmq.conf that tell where the issuer's keys are."""
