@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec
+from support_tokens import tampered
 
 from labkit.broker import Broker, Limits
 from labkit.clock import Clock
@@ -79,8 +80,7 @@ class Issuer:
 
     def tampered(self, client_id: str) -> str:
         """A token with a wrong signature."""
-        head, body, signature = self.token(client_id).split(".")
-        return f"{head}.{body}.{'A' if signature[0] != 'A' else 'B'}{signature[1:]}"
+        return tampered(self.token(client_id))
 
 
 class Site:

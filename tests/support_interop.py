@@ -6,31 +6,22 @@
 import contextlib
 import subprocess
 from collections.abc import Iterator
-from typing import Any
 
 from support_cli import needs
 
 from labkit import Lab
 
-__all__ = ["DEVICES", "Running", "interop_lab", "start", "tampered"]
-
-DEVICES = ("thing", "other", "reader")
+__all__ = ["Running", "interop_lab", "start"]
 
 
 @contextlib.contextmanager
-def interop_lab(**options: Any) -> Iterator[Lab]:
+def interop_lab() -> Iterator[Lab]:
     """A running lab with the three devices."""
-    with Lab(**options) as lab:
+    with Lab() as lab:
         lab.register("thing")
         lab.register("other")
         lab.register("reader", subscribe=["devices/#"])
         yield lab
-
-
-def tampered(token: str) -> str:
-    """The token with another signature."""
-    head, _, tail = token.rpartition(".")
-    return f"{head}.{'B' if tail[0] == 'A' else 'A'}{tail[1:]}"
 
 
 class Running:

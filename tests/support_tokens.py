@@ -18,7 +18,7 @@ from labkit.tokens import TokenValidator
 
 __all__ = [
     "AUDIENCE", "CLIENT", "ISSUER", "MISSING", "NOW", "THREE", "Answers", "b64", "claims", "frozen",
-    "http_server", "jwks", "private_key", "public_jwk", "sign", "token", "validator",
+    "http_server", "jwks", "private_key", "public_jwk", "sign", "tampered", "token", "validator",
 ]  # fmt: skip
 
 ISSUER = "http://127.0.0.1:9"
@@ -26,6 +26,12 @@ AUDIENCE = "https://mqtt.lab"
 CLIENT = "thermostat-1"
 NOW = 1_800_000_000
 THREE = ("ES256", "RS256", "EdDSA")
+
+
+def tampered(token: str) -> str:
+    """The token with another signature."""
+    head, _, tail = token.rpartition(".")
+    return f"{head}.{'B' if tail[0] == 'A' else 'A'}{tail[1:]}"
 
 
 def private_key(algorithm: str, name: str = "") -> Any:

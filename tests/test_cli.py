@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 from support_cli import needs, run_labkit
+from support_tokens import tampered
 
 _UP = [sys.executable, "-m", "labkit", "up"]
 
@@ -103,9 +104,7 @@ def test_up_serves_curl_and_mosquitto() -> None:
         assert _mosquitto_pub(facts, name, name, token, topic) == 0, "token as password"
         assert _mosquitto_pub(facts, name, token, None, topic) == 0, "token as user name"
         assert _mosquitto_pub(facts, second["client_id"], name, token, topic) == 5, "token of another device"
-        head, _, tail = token.rpartition(".")
-        tampered = f"{head}.{'B' if tail[0] == 'A' else 'A'}{tail[1:]}"
-        assert _mosquitto_pub(facts, name, name, tampered, topic) == 4, "tampered token"
+        assert _mosquitto_pub(facts, name, name, tampered(token), topic) == 4, "tampered token"
 
 
 @pytest.mark.parametrize("options", [("introspection", "opaque"), ("both", "jwt")])

@@ -23,12 +23,14 @@ class Transport(asyncio.Transport):
     def __init__(self, **facts: Any) -> None:
         super().__init__(facts)
         self.sent = bytearray()
+        self.answered = asyncio.Event()
         self.ended = ""
         self.protocol: Any = None
 
     def write(self, data: Any) -> None:
         assert not self.ended
         self.sent += data
+        self.answered.set()
 
     def can_write_eof(self) -> bool:
         return False
@@ -78,8 +80,7 @@ def carried(place: Site, packet: v5.Connect | Connect, **facts: Any) -> tuple[Tr
         connection.connection_made(transport)
         raw = encode(packet) if isinstance(packet, Connect) else v5.encode(packet)
         connection.data_received(raw)
-        while not transport.sent:
-            await asyncio.sleep(0.001)
+        await transport.answered.wait()
         return transport
 
     transport: Transport = place.broker.call(run())

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
-from support_interop import Running, interop_lab, start, tampered
+from support_interop import Running, interop_lab, start
+from support_tokens import tampered
 
 from labkit import Lab
 

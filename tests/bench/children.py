@@ -87,6 +87,7 @@ class Child:
         return self.facts(timeout)
 
     def tail(self) -> str:
+        """The end of its standard error, to put behind a message; empty when it said nothing."""
         text = self.errors.read_text(errors="replace").strip()
         return f": {text[-300:]}" if text else ""
 
