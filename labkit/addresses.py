@@ -48,7 +48,11 @@ class Addresses:
         """Where the broker listens for MQTT over TCP: ``.host``, ``.port``, ``.url``."""
         return self.broker.mqtt
 
-    mqtts: None = None  # these listeners need TLS and WebSocket, which this version does not have yet
-    ws: None = None
+    @property
+    def ws(self) -> Endpoint:
+        """Where it listens for MQTT over WebSocket: also ``.path``."""
+        return self.broker.ws
+
+    mqtts: None = None  # these listeners need TLS, which this version does not have yet
     wss: None = None
     ca_file: None = None

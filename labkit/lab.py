@@ -41,6 +41,8 @@ class Lab(Addresses):
         host: address both servers listen on.  Anything but loopback needs TLS and is refused.
         auth_port: TCP port of the authorization server; 0 lets the system choose.
         mqtt_port: TCP port of the broker; 0 lets the system choose.
+        ws_port: its TCP port for WebSocket; 0 lets the system choose.
+        origins: web origins whose pages may connect by WebSocket; those of this machine always may.
         algorithm: signature algorithm of access tokens: ``"ES256"``, ``"RS256"`` or ``"EdDSA"``.
         audience: identifier of the broker, the ``aud`` claim of every token (RFC 9068 §3).
         token_lifetime: seconds that a device's tokens live when ``register`` does not say otherwise.
@@ -66,6 +68,8 @@ class Lab(Addresses):
         host: str = "127.0.0.1",
         auth_port: int = 0,
         mqtt_port: int = 0,
+        ws_port: int = 0,
+        origins: Iterable[str] = (),
         algorithm: str = "ES256",
         audience: str = "https://mqtt.lab",
         token_lifetime: int = 300,
@@ -129,6 +133,8 @@ class Lab(Addresses):
                 record=self.record,
                 host=host,
                 port=mqtt_port,
+                ws_port=ws_port,
+                origins=origins,
                 limits=limits or Limits(),
                 leeway=leeway,
                 recheck_every=introspection_ttl if polls else None,

@@ -18,24 +18,25 @@ from typing import Any, Self, TypeVar
 
 from labkit.errors import ServiceFailed
 
-__all__ = ["Endpoint", "Service", "is_loopback", "listening_socket", "stop_listening"]
+__all__ = ["Endpoint", "Service", "is_loopback", "listening_socket", "stop_listening", "untie"]
 
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """Where a server listens: ``host``, ``port`` (TCP) and the ``url`` that says both."""
+    """Where a server listens: ``host``, TCP ``port``, ``path`` (of WebSocket), and the ``url`` of all."""
 
     scheme: str
     host: str
     port: int
+    path: str = ""
 
     @property
     def url(self) -> str:
         """For example ``mqtt://127.0.0.1:1883``."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.scheme}://{host}:{self.port}"
+        return f"{self.scheme}://{host}:{self.port}{self.path}"
 
 
 def is_loopback(host: str) -> bool:
@@ -85,6 +86,16 @@ async def stop_listening(server: asyncio.Server) -> None:
     for _ in range(4):  # turns of the loop from accept() to connection_made()
         await asyncio.sleep(0)
     server.close()
+
+
+def untie(transport: asyncio.BaseTransport | None) -> None:
+    """Cut a closed transport loose from itself.
+
+    asyncio's transport keeps bound methods of itself.  Without that cycle a whole connection is freed at
+    once, and the garbage collector finds nothing to stop the loop for.
+    """
+    for name in ("_read_ready_cb", "_write_ready"):
+        getattr(transport, "__dict__", {}).pop(name, None)
 
 
 class Service:

@@ -128,8 +128,9 @@ def site(*, limits: Limits | None = None, **options: Any) -> Iterator[Site]:
 class Client:
     """A raw MQTT client: sends any bytes, reads packets, waits for the end."""
 
-    def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", port), _TIMEOUT)
+    def __init__(self, port: int, through: Any = None) -> None:
+        """Connect over TCP, or speak ``through`` what is connected already."""
+        self.socket = through or socket.create_connection(("127.0.0.1", port), _TIMEOUT)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._framer = Framer(1 << 24)
         self._packet_id = 0

@@ -13,8 +13,8 @@ __all__ = ["Client5", "client5", "enter"]
 class Client5(Client):
     """Sends any bytes, reads packets of MQTT 5."""
 
-    def __init__(self, port: int) -> None:
-        super().__init__(port)
+    def __init__(self, port: int, through: Any = None) -> None:
+        super().__init__(port, through)
         self._framer.version = 5
 
     def say(self, *packets: v5.Packet | bytes) -> None:

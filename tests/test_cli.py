@@ -62,7 +62,8 @@ def test_up_prints_one_line_of_json_with_everything_a_program_needs() -> None:
         for name in ("issuer", "token_endpoint", "introspection_endpoint", "revocation_endpoint", "jwks_uri"):
             assert facts[name].startswith("http://127.0.0.1:")
         assert facts["mqtt"]["port"] > 0
-        for name in ("mqtts", "ws", "wss", "ca_file"):
+        assert facts["ws"]["url"].startswith("ws://127.0.0.1:")
+        for name in ("mqtts", "wss", "ca_file"):
             assert facts[name] is None
         assert facts["devices"][0]["client_id"] == "pump-1"
         assert len(facts["devices"]) >= 2

@@ -7,6 +7,7 @@ What it writes to the record, with source ``"broker"``:
 ``connect.accepted``   client_id, jti, carrier, expires_in (seconds)
 ``connect.refused``    client_id (what the caller claimed), reason, return_code (of MQTT 5: the reason
                        code), carrier
+``upgrade.refused``    reason, status (of HTTP): a request that could not become a WebSocket
 ``publish.accepted``   client_id, jti, topic, qos, retain, size (bytes); never what it says
 ``publish.refused``    client_id, jti, topic: not forwarded; acknowledged in 3.1.1, refused in MQTT 5
 ``subscribe.accepted`` client_id, jti, filter, qos (granted)

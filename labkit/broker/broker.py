@@ -4,21 +4,26 @@ import asyncio
 import contextlib
 import gc
 import threading
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 
 from labkit.broker.admission import Validator
 from labkit.broker.connection import Connection
 from labkit.broker.gate import Gate
 from labkit.broker.inner import InnerBroker
 from labkit.broker.limits import Limits
+from labkit.broker.listeners import Door, Listeners
 from labkit.broker.reasons import Carrier
 from labkit.broker.recheck import Rechecks, Repeating
 from labkit.broker.revocations import Revocations
 from labkit.broker.sessions import State
+from labkit.broker.upgrade import PATH, Rules
+from labkit.broker.websocket import WebSocket
 from labkit.clock import Clock
 from labkit.errors import ServiceFailed
 from labkit.record import Record
-from labkit.service import Endpoint, Service, is_loopback, listening_socket, stop_listening
+from labkit.service import Endpoint, Service, is_loopback
 
 __all__ = ["Broker", "Client"]
 
@@ -47,13 +52,16 @@ class Broker(Service):
         record: where accepted, refused, expired and closed connections are written down.
         host: a loopback address.  Tokens in clear go nowhere else (RFC 6750 §5.3).
         port: TCP port; 0 takes a free one, and keeps it over a restart.
+        ws_port: the same for MQTT in WebSocket frames, at the path ``/mqtt``.
+        origins: web origins, as ``"https://shop.example"``, whose pages may connect by WebSocket.  Pages from
+            this machine always may (RFC 6455 §10.2).
         limits: what one client, or all of them, may take.
         leeway: seconds that a connection may outlive its token.
         recheck_every: seconds after which the validator asks again about the token of a live connection; it
             must be one that can.  ``None``: somebody calls :meth:`revoked`, or a token is good until ``exp``.
 
     Raises:
-        ServiceFailed: ``host`` is not a loopback address, or there is nobody to ask again.
+        ServiceFailed: ``host`` is not a loopback address, an origin is none, or there is nobody to ask again.
     """
 
     name = "broker"
@@ -66,6 +74,8 @@ class Broker(Service):
         record: Record,
         host: str = "127.0.0.1",
         port: int = 0,
+        ws_port: int = 0,
+        origins: Iterable[str] = (),
         limits: Limits | None = None,
         leeway: float = 0,
         recheck_every: float | None = None,
@@ -78,26 +88,37 @@ class Broker(Service):
         self._validator = validator if recheck_every is None else _repeating(validator, recheck_every)
         self._clock = clock
         self._record = record
-        self._host = host
-        self._port = port
+        self._rules = Rules(host, origins)
+        self._listeners = Listeners(
+            [
+                Door(scheme="mqtt", host=host, port=port),
+                Door(scheme="ws", host=host, port=ws_port, path=PATH),
+            ]
+        )
         self._leeway = leeway
         self._inner: InnerBroker | None = None
         self._gate_keeper: Gate | None = None
         self._rechecks: Rechecks | None = None
-        self._server: asyncio.Server | None = None
         self._kept: State | None = None
         self._revocations = Revocations()
 
     @property
     def mqtt(self) -> Endpoint:
-        """Where devices connect.
+        """Where devices connect over TCP.
 
         Raises:
             ServiceFailed: not known before the first start.
         """
-        if not self._port:
-            raise ServiceFailed("the broker has no port yet: start it first")
-        return Endpoint(scheme="mqtt", host=self._host, port=self._port)
+        return self._listeners.endpoint("mqtt")
+
+    @property
+    def ws(self) -> Endpoint:
+        """Where they connect by WebSocket, with the subprotocol ``mqtt``.
+
+        Raises:
+            ServiceFailed: not known before the first start.
+        """
+        return self._listeners.endpoint("ws")
 
     @property
     def connections(self) -> list[Client]:
@@ -141,29 +162,20 @@ class Broker(Service):
         return gate.live.get(client_id) if gate is not None else None
 
     async def _open(self) -> None:
-        sock = listening_socket(self._host, self._port)
-        self._port = sock.getsockname()[1]
-        try:
-            inner = InnerBroker(limits=self.limits, record=self._record, clock=self._clock)
-            await inner.start()
-            if self._kept is not None:
-                inner.take_over(self._kept)
-            gate = Gate(
-                validator=self._validator,
-                inner=inner,
-                clock=self._clock,
-                record=self._record,
-                limits=self.limits,
-                leeway=self._leeway,
-                revocations=self._revocations,
-            )
-            loop = asyncio.get_running_loop()
-            # asyncio accepts up to ``backlog`` connections at a go, before the gate sees the first of them.
-            self._server = await loop.create_server(lambda: Connection(gate, loop), sock=sock, backlog=32)
-            sock.listen(1024)
-        except BaseException:
-            sock.close()
-            raise
+        inner = InnerBroker(limits=self.limits, record=self._record, clock=self._clock)
+        await inner.start()
+        if self._kept is not None:
+            inner.take_over(self._kept)
+        gate = Gate(
+            validator=self._validator,
+            inner=inner,
+            clock=self._clock,
+            record=self._record,
+            limits=self.limits,
+            leeway=self._leeway,
+            revocations=self._revocations,
+        )
+        await self._listeners.open(partial(self._protocol_of, gate))
         self._inner, self._gate_keeper = inner, gate
         self._record.add("broker", "server.started")
         # A full collection walks every object of the process and stops the loop for some 100 ms.  What is
@@ -178,15 +190,27 @@ class Broker(Service):
                 every=self._recheck_every,
             )
 
+    def _protocol_of(self, gate: Gate, door: Door) -> Callable[[], asyncio.Protocol]:
+        """What takes a new connection at a door."""
+        loop = asyncio.get_running_loop()
+        if not door.path:
+            return lambda: Connection(gate, loop)
+        return lambda: WebSocket(
+            Connection(gate, loop),
+            rules=self._rules,
+            limits=self.limits,
+            record=self._record,
+            listener=door.scheme,
+        )
+
     async def _close(self) -> None:
-        server, gate, inner = self._server, self._gate_keeper, self._inner
-        assert server is not None
+        gate, inner = self._gate_keeper, self._inner
         assert gate is not None
         assert inner is not None
         gate.shut()
         if self._rechecks is not None:
             self._rechecks.close()
-        await stop_listening(server)
+        await self._listeners.close()
         await gate.close()
         self._record.add("broker", "server.stopped")
         self._gate_keeper = None

@@ -15,6 +15,7 @@ from labkit.broker.admission import Admitted
 from labkit.broker.dialect import MQTT4, Dialect, Packet
 from labkit.broker.states import State
 from labkit.clock import Timer
+from labkit.service import untie
 from labkit.wire import Framer
 
 if TYPE_CHECKING:
@@ -116,17 +117,14 @@ class Connection(asyncio.Protocol):
         self._eof = True
         if self.state is State.ADMITTED:
             self._wake()
-            return True  # packets that came before the end still count
+            # Packets that came before the end still count; TLS and WebSocket cannot be half open.
+            return self._transport is not None and self._transport.can_write_eof()
         return False
 
     def connection_lost(self, error: Exception | None) -> None:
         self._eof = True
         self._forget()
-        if self._transport is not None:
-            # asyncio's transport keeps bound methods of itself.  Without that cycle the whole connection is
-            # freed at once, and the garbage collector finds nothing to stop the loop for.
-            for name in ("_read_ready_cb", "_write_ready"):
-                getattr(self._transport, "__dict__", {}).pop(name, None)
+        untie(self._transport)
         self._transport = None
         for timer in (self._deadline, self._stall, self._patience):
             if timer is not None:

@@ -67,6 +67,9 @@ def up(
     mqtt_port: Annotated[
         int, typer.Option(metavar="N", min=0, max=65535, help="Port of the broker; 0 for any.")
     ] = 0,
+    ws_port: Annotated[
+        int, typer.Option(metavar="N", min=0, max=65535, help="The broker's port for WebSocket; 0 for any.")
+    ] = 0,
     device: Annotated[
         list[str] | None, typer.Option(metavar="ID", help="A device to register; repeat for more.")
     ] = None,
@@ -87,6 +90,7 @@ def up(
         token_lifetime=token_lifetime,
         auth_port=auth_port,
         mqtt_port=mqtt_port,
+        ws_port=ws_port,
         devices=device or [],
         validation=validation,
         token_format=token_format,

@@ -49,7 +49,7 @@ def facts(lab: Lab, devices: list[Credentials]) -> dict[str, Any]:
         "jwks_uri": lab.jwks_uri,
         "mqtt": listener(lab.mqtt),
         "mqtts": listener(lab.mqtts),
-        "ws": lab.ws,
+        "ws": {"url": lab.ws.url},
         "wss": lab.wss,
         "ca_file": lab.ca_file,
         "devices": [
@@ -78,6 +78,7 @@ The lab is up.  Press Ctrl-C to end it.
   token endpoint  {lab.token_endpoint}
   keys            {lab.jwks_uri}
   broker          {lab.mqtt.url}
+  by WebSocket    {lab.ws.url}
   audience        {lab.audience}
 
 Devices

@@ -226,6 +226,11 @@ def _error(teller: Teller, event: Event) -> None:
     teller.note(BROKER, f"{event.kind.replace('.', ' ')}{whose}: {named(event['reason'], 60)}", "refusal")
 
 
+@_of("broker", "upgrade.refused")
+def _turned_away(teller: Teller, event: Event) -> None:
+    teller.note(BROKER, f"no WebSocket, HTTP {event['status']}: {named(event['reason'])}", "refusal")
+
+
 @_of("broker", "connection.closed")
 def _closed(teller: Teller, event: Event) -> None:
     name, reason = event["client_id"], event["reason"]
