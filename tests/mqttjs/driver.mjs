@@ -13,7 +13,8 @@ function outcome(start) {
     const timer = setTimeout(() => resolve({ error: "nothing has happened" }), PATIENCE);
     start((error, value) => {
       clearTimeout(timer);
-      resolve(error ? { error: error.message, code: error.code ?? null } : value ?? {});
+      const code = error?.code ?? error?.packet?.granted?.[0]; // a refused subscription brings its SUBACK
+      resolve(error ? { error: error.message, code: code ?? null } : value ?? {});
     });
   });
 }
