@@ -18,7 +18,15 @@ from typing import Any, Self, TypeVar
 
 from labkit.errors import ServiceFailed
 
-__all__ = ["Endpoint", "Service", "is_loopback", "listening_socket", "stop_listening", "untie"]
+__all__ = [
+    "Endpoint",
+    "Service",
+    "descriptors",
+    "is_loopback",
+    "listening_socket",
+    "stop_listening",
+    "untie",
+]
 
 _T = TypeVar("_T")
 
@@ -47,6 +55,16 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def descriptors() -> int:
+    """How many sockets and files this process may have open."""
+    if sys.platform == "win32":
+        return 8192  # no such limit there; this is the C runtime's own
+    import resource
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 1_048_576 if soft == resource.RLIM_INFINITY else soft
 
 
 def listening_socket(host: str, port: int, *, backlog: int = 1024) -> socket.socket:

@@ -71,12 +71,13 @@ class AccessTokens:
         audience: str,
         scopes: tuple[str, ...],
         lifetime: int,
+        cnf: Mapping[str, str] | None = None,
     ) -> Issued:
-        """A new access token.  Spec: RFC 9068 §2.2."""
+        """A new access token; with ``cnf`` it is good only with that key.  Spec: RFC 9068 §2.2, RFC 7800."""
         issued_at = int(self._now())
         jti = f"{grant}.{secrets.token_urlsafe(12)}"
         scope = " ".join(scopes)
-        claims = {
+        claims: dict[str, Any] = {
             "iss": self.issuer,
             "sub": subject,
             "aud": audience,
@@ -86,6 +87,8 @@ class AccessTokens:
             "jti": jti,
             "scope": scope,
         }
+        if cnf:
+            claims["cnf"] = dict(cnf)
         return Issued(
             token=self._sign(claims),
             jti=jti,

@@ -72,6 +72,8 @@ class Client:
         guessable: the secret was chosen by a person, not by us.
         public_key: PEM of the key that verifies its assertions.
         introspects: the audience whose tokens it may ask about, for a resource server.
+        certificate_bound: its tokens are good only with the TLS certificate that it came with (RFC 8705 §3).
+        key_thumbprint: its tokens are good only with a proof by this key (``cnf.jkt``, RFC 9449 §6.1).
     """
 
     client_id: str
@@ -84,6 +86,8 @@ class Client:
     guessable: bool = False
     public_key: str | None = field(default=None, repr=False)
     introspects: str | None = None
+    certificate_bound: bool = False
+    key_thumbprint: str | None = None
 
     def check_grant_type(self, grant_type: str) -> bool:
         """Authlib asks this before every grant."""

@@ -23,8 +23,8 @@ __all__ = ["Core"]
 class FormRequest(OAuth2Request):  # type: ignore[misc]
     """A request in the shape that Authlib wants.
 
-    Authlib's own constructor checks the transport, request by request; the server has done that once, when it
-    refused to listen on anything but loopback.
+    Authlib's own constructor checks the transport, request by request; the server has done that once: without
+    TLS it listens on loopback alone.
     """
 
     method = "POST"

@@ -41,6 +41,7 @@ class Family:
         idle_until: when the current refresh token ends if it is not used.
         current: hash of the one good refresh token.
         issued: expiry of each access token that may still be in use, by ``jti``.
+        certificate: thumbprint of the certificate that refreshing takes (RFC 8705 §4), or ``None``.
     """
 
     id: str
@@ -52,6 +53,7 @@ class Family:
     idle_until: float
     current: str = field(repr=False)
     issued: dict[str, int] = field(default_factory=dict)
+    certificate: str | None = None
 
     def note(self, jti: str, expires_at: int, now: float) -> None:
         """Remember an access token while it lives: it dies with the family."""

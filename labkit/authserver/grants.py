@@ -10,6 +10,7 @@ from authlib.oauth2.rfc6749.grants import (
 from authlib.oauth2.rfc8628 import DeviceCodeGrant
 
 from labkit.authserver.access_tokens import Issued
+from labkit.authserver.confirmation import confirmation
 from labkit.authserver.refusals import Refused
 from labkit.authserver.scopes import narrowed
 
@@ -54,6 +55,11 @@ class _Grant:
             raise Refused("invalid_request", f"{name} is missing")
         return self.request.form[name]  # type: ignore[no-any-return]
 
+    @property
+    def cnf(self) -> dict[str, str]:
+        """What the token will be bound to; asked before anything is used up."""
+        return confirmation(self.request.client, self.request.incoming.certificate)
+
     def authenticated(self) -> Any:
         """The client, if it may use this grant."""
         client = self.server.authenticate_client(self.request, None)
@@ -66,7 +72,7 @@ class ClientCredentials(_Grant, ClientCredentialsGrant):  # type: ignore[misc]
     """A device gets a token for itself.  No refresh token: it can always come again (RFC 6749 §4.4.3)."""
 
     def generate_token(self, **options: Any) -> _TokenResponse:
-        return _response(self.server.state.grant_to_client(self.client, self.scope, self.resource))
+        return _response(self.server.state.grant_to_client(self.client, self.scope, self.resource, self.cnf))
 
 
 class Password(_Grant, ResourceOwnerPasswordCredentialsGrant):  # type: ignore[misc]
@@ -79,7 +85,8 @@ class Password(_Grant, ResourceOwnerPasswordCredentialsGrant):  # type: ignore[m
     def generate_token(self, **options: Any) -> _TokenResponse:
         state, client = self.server.state, self.client
         scopes, audience = narrowed(self.scope, client.scopes), state.resource(self.resource)
-        return _response(*state.grant_by_user(self.GRANT_TYPE, client, self.request.user, scopes, audience))
+        user = self.request.user
+        return _response(*state.grant_by_user(self.GRANT_TYPE, client, user, scopes, audience, self.cnf))
 
 
 class RefreshToken(_Grant, RefreshTokenGrant):  # type: ignore[misc]
@@ -91,7 +98,8 @@ class RefreshToken(_Grant, RefreshTokenGrant):  # type: ignore[misc]
 
     def create_token_response(self) -> tuple[int, _TokenResponse, list[Any]]:
         request = self.request
-        issued = self.server.state.refresh(request.client, request.refresh_token, self.scope, self.resource)
+        asked = request.refresh_token, self.scope, self.resource
+        issued = self.server.state.refresh(request.client, *asked, self.cnf)
         return 200, _response(*issued), self.TOKEN_RESPONSE_HEADER
 
 
@@ -103,5 +111,5 @@ class DeviceCode(_Grant, DeviceCodeGrant):  # type: ignore[misc]
         self.request.credential = self.required("device_code")
 
     def create_token_response(self) -> tuple[int, _TokenResponse, list[Any]]:
-        issued = self.server.state.poll(self.request.client, self.request.credential)
+        issued = self.server.state.poll(self.request.client, self.request.credential, self.cnf)
         return 200, _response(*issued), self.TOKEN_RESPONSE_HEADER

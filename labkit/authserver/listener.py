@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+import ssl
 from collections.abc import Callable
 from email.utils import formatdate
 from typing import Any
@@ -17,6 +18,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from labkit.authserver.faults import CUT
+from labkit.authserver.requests import CERTIFICATE
+from labkit.handshakes import Handshakes
+from labkit.tokens.thumbprint import of_certificate
 
 __all__ = ["HttpListener"]
 
@@ -25,6 +29,8 @@ MAX_HEAD = 32_768
 #: Seconds of real time for a request's head to come, and for a quiet connection to stay open.
 MAX_HEAD_TIME = 10.0
 MAX_IDLE_TIME = 60
+#: TLS handshakes under way; each has ``MAX_HEAD_TIME``.
+MAX_HANDSHAKES = 256
 #: Seconds of real time that requests under way have left when the server stops.
 _GRACE = 0.02
 
@@ -69,10 +75,12 @@ class _Protocol(HttpToolsProtocol):
     _in_message = False
     _head_bytes = 0
     _deadline: asyncio.TimerHandle | None = None
+    _tls: ssl.SSLObject | None = None
 
     def connection_made(self, transport: Any) -> None:
         self._out = _OneWrite(transport, self.loop)
         super().connection_made(self._out)  # type: ignore[arg-type]
+        self._tls = transport.get_extra_info("ssl_object")
         self._watch()
 
     @property
@@ -107,13 +115,15 @@ class _Protocol(HttpToolsProtocol):
         waits = self.cycle is not None and not self.cycle.response_complete and not self.cycle.more_body
         if waits:
             self.cycle.keep_alive = False
-        return waits
+        return waits and not self._tls  # with TLS, the end of one direction is the end of both
 
     def on_message_begin(self) -> None:
         self._in_head = self._in_message = True
         self._head_bytes = 0
         super().on_message_begin()
         self.scope["state"][CUT] = self.transport.abort  # for a fault that is ordered
+        if self._tls is not None:
+            self.scope["state"][CERTIFICATE] = of_certificate(self._tls.getpeercert(binary_form=True))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Trailers are no headers, and nobody here wants them (RFC 9110 §6.5.1)."""
@@ -147,9 +157,19 @@ class HttpListener:
         app: the application.
         now: tells the time, in Unix seconds.
         wake: lets go on what is held back on purpose, when nobody is there any more to hear the answer.
+        tls: the server's side of TLS, or ``None`` for plain HTTP.
+        failed: told why, in words, when a TLS handshake fails.
     """
 
-    def __init__(self, app: Any, now: Callable[[], float], wake: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        app: Any,
+        now: Callable[[], float],
+        wake: Callable[[], None] = lambda: None,
+        *,
+        tls: ssl.SSLContext | None = None,
+        failed: Callable[[str], object] = lambda why: None,
+    ) -> None:
         self._now = now
         self._wake = wake
         self._config = uvicorn.Config(
@@ -167,12 +187,18 @@ class HttpListener:
         self._sock: socket.socket | None = None
         self._server: asyncio.Server | None = None
         self._date: asyncio.TimerHandle | None = None
+        self._handshakes: Handshakes | None = None
+        if tls is not None:
+            self._handshakes = Handshakes(
+                tls, self._protocol, seconds=MAX_HEAD_TIME, at_most=MAX_HANDSHAKES, failed=failed
+            )
 
     async def open(self, sock: socket.socket) -> None:
         """Accept connections on ``sock``, which is ours from now on."""
         self._tell_the_date()
         self._sock = sock
-        self._server = await asyncio.get_running_loop().create_server(self._protocol, sock=sock, backlog=1024)
+        factory = self._handshakes or self._protocol
+        self._server = await asyncio.get_running_loop().create_server(factory, sock=sock, backlog=1024)
 
     async def close(self) -> None:
         """Stop accepting, let requests under way finish if they are quick, end every connection."""
@@ -186,13 +212,15 @@ class HttpListener:
         await _turns(3)
         if self._server is not None:
             self._server.close()
+        if self._handshakes is not None:
+            await self._handshakes.close()
         for connection in list(self._state.connections):
             connection.shutdown()
         if self._state.tasks:
             await asyncio.wait(set(self._state.tasks), timeout=_GRACE)
         for connection in list(self._state.connections):
             connection.transport.abort()
-        await _turns(2)  # the loop closes the sockets and tells the protocols
+        await _turns(3)  # the loop closes the sockets and tells the protocols
         self._wake()
         if self._state.tasks:
             await asyncio.wait(set(self._state.tasks), timeout=_GRACE)

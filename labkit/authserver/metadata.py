@@ -10,7 +10,7 @@ __all__ = ["metadata"]
 
 
 def metadata(
-    *, issuer: str, endpoints: dict[str, str], grant_types: Iterable[str], scopes: Iterable[str]
+    *, issuer: str, endpoints: dict[str, str], grant_types: Iterable[str], scopes: Iterable[str], tls: bool
 ) -> dict[str, Any]:
     """The metadata document.
 
@@ -19,6 +19,7 @@ def metadata(
         endpoints: URL of each endpoint by its member name, for example ``token_endpoint``.
         grant_types: those the token endpoint answers.
         scopes: those that any client may be granted, for example ``mqtt.connect``.
+        tls: whether tokens can be bound to a certificate.
     """
     document: dict[str, Any] = {
         "issuer": issuer,
@@ -34,4 +35,6 @@ def metadata(
         methods = [each for each in METHODS if each != "none" or endpoint != "introspection_endpoint"]
         document[f"{endpoint}_auth_methods_supported"] = methods
         document[f"{endpoint}_auth_signing_alg_values_supported"] = [ALGORITHM]
+    if tls:
+        document["tls_client_certificate_bound_access_tokens"] = True  # RFC 8705 §3.3
     return document

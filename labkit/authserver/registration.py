@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -21,6 +21,7 @@ from labkit.authserver.refusals import MAX_LIFETIME
 from labkit.authserver.scopes import for_topics
 from labkit.errors import RegistrationRefused
 from labkit.rights import DEFAULT, template
+from labkit.tokens.thumbprint import thumbprint
 
 __all__ = ["GRANTS", "new_client", "new_resource_server"]
 
@@ -41,6 +42,8 @@ def new_client(
     grants: Iterable[str],
     auth: str,
     secret: str | None,
+    certificate_bound: bool = False,
+    proof_key: Mapping[str, str] | None = None,
 ) -> tuple[Client, Credentials]:
     """A device's registration.
 
@@ -65,6 +68,8 @@ def new_client(
         scopes=for_topics(publish, subscribe),
         lifetime=lifetime,
         guessable=secret is not None,
+        certificate_bound=certificate_bound,
+        key_thumbprint=None if proof_key is None else _key_thumbprint(client_id, proof_key),
         **proof,
     )
     return client, Credentials(
@@ -98,6 +103,21 @@ def _filled(filters: Iterable[str], client_id: str) -> tuple[str, ...]:
         return tuple(template(topic_filter, client_id) for topic_filter in filters)
     except ValueError as error:
         raise RegistrationRefused(str(error)) from None
+
+
+def _key_thumbprint(client_id: str, key: Mapping[str, str]) -> str:
+    """The name of a public key in tokens (RFC 7638)."""
+    if not isinstance(key, Mapping) or "d" in key or key.get("kty") == "oct":
+        raise RegistrationRefused(
+            f"proof_key of {client_id!r} is the public key, as a JWK: the private one stays on the device"
+        )
+    try:
+        return thumbprint(key)
+    except (KeyError, TypeError):
+        raise RegistrationRefused(
+            f"proof_key of {client_id!r} is no public key: give a JWK of kty EC, OKP or RSA with all "
+            "its members (RFC 7638 §3.2)"
+        ) from None
 
 
 def _checked_grants(grants: Iterable[str], auth: str) -> tuple[str, ...]:

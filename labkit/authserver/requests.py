@@ -13,6 +13,8 @@ from labkit.authserver.replies import Receive, Scope
 
 __all__ = ["Request", "read_request"]
 
+#: Where the listener puts the thumbprint of the client's certificate, in the scope's ``state``.
+CERTIFICATE = "labkit.certificate"
 #: The longest request body, in bytes.
 MAX_BODY = 65_536
 #: How long a client may take to send it, in real seconds.
@@ -29,12 +31,14 @@ class Request:
         authorization: the ``Authorization`` header, or ``None``.
         origin: the ``Origin`` header, which a browser adds, or ``None``.
         peer: address of the client.
+        certificate: ``x5t#S256`` of the certificate that the client has proven to hold, or ``None``.
     """
 
     form: dict[str, str] = field(repr=False)
     authorization: str | None = field(default=None, repr=False)
     origin: str | None = None
     peer: str = ""
+    certificate: str | None = None
 
 
 async def read_request(scope: Scope, receive: Receive) -> Request:
@@ -54,6 +58,7 @@ async def read_request(scope: Scope, receive: Receive) -> Request:
         authorization=headers[b"authorization"].decode("latin-1") or None,
         origin=headers[b"origin"].decode("latin-1") or None,
         peer=scope["client"][0] if scope.get("client") else "",
+        certificate=scope.get("state", {}).get(CERTIFICATE),
     )
 
 

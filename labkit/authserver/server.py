@@ -1,11 +1,12 @@
 """The authorization server: one object to start, stop, register devices with and ask about itself."""
 
-from collections.abc import Iterable
+import ssl
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from labkit.authserver.app import METADATA_PATH, PATHS, VERIFICATION_PATH, build_app
+from labkit.authserver.app import PATHS, VERIFICATION_PATH, build_app
 from labkit.authserver.assertions import Assertions
 from labkit.authserver.client_auth import ClientAuthentication
 from labkit.authserver.clients import Credentials, User, check_user_name
@@ -20,6 +21,7 @@ from labkit.authserver.registration import new_client, new_resource_server
 from labkit.authserver.scopes import CONNECT
 from labkit.authserver.state import OnRevoked, State
 from labkit.authserver.store import Journal, SqliteJournal
+from labkit.authserver.urls import Urls
 from labkit.clock import Clock
 from labkit.errors import RegistrationRefused, ServiceFailed
 from labkit.record import Record
@@ -30,7 +32,7 @@ __all__ = ["TOKEN_FORMATS", "AuthServer"]
 TOKEN_FORMATS = ("jwt", "opaque")
 
 
-class AuthServer(Service):
+class AuthServer(Urls, Service):
     """An OAuth2 authorization server for MQTT devices, on a thread and a port of its own.
 
     It can be stopped and started again: clients, grants, keys and the port stay.
@@ -40,12 +42,14 @@ class AuthServer(Service):
         resources: more audiences that a request may name; each is another broker's (RFC 9068 §5).
         clock: tells the time to everything in here.
         record: where issued, refused and revoked tokens are written down.
-        host: address to listen on; only loopback, as there is no TLS.
+        host: address to listen on; without TLS only loopback.
         port: TCP port, 0 to let the system choose.
         algorithm: signature algorithm of access tokens: ``"ES256"``, ``"RS256"`` or ``"EdDSA"``.
         token_format: ``"jwt"``, or ``"opaque"`` for tokens that say nothing: a broker has to ask about them.
         database: SQLite file that keeps everything over a restart of the program; by default, nothing does.
         password_grant: offer the password grant, too (RFC 9700 §2.4 says it must not be used).
+        tls: the server's side of TLS, which makes it https; certificates of clients can be what tokens are
+            bound to (RFC 8705 §3).
 
     Raises:
         ServiceFailed: an option makes no sense, or the database cannot be used.
@@ -66,6 +70,7 @@ class AuthServer(Service):
         token_format: str = "jwt",  # noqa: S107  # a format, not a token
         database: Path | None = None,
         password_grant: bool = False,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         super().__init__()
         if algorithm not in ALGORITHMS:
@@ -77,6 +82,7 @@ class AuthServer(Service):
         self.audience = audience
         self._host = host
         self._port = port
+        self._tls = tls
         others = tuple(resources)
         _check_resources(audience, *others)
         self._state = State(
@@ -108,36 +114,6 @@ class AuthServer(Service):
             raise ServiceFailed("the issuer holds the port, which is known after the first start")
         return self._state.tokens.issuer
 
-    @property
-    def token_endpoint(self) -> str:
-        """URL where clients get tokens (RFC 6749 §3.2)."""
-        return self.issuer + PATHS["token_endpoint"]
-
-    @property
-    def jwks_uri(self) -> str:
-        """URL of the public keys (RFC 7517 §5)."""
-        return self.issuer + PATHS["jwks_uri"]
-
-    @property
-    def introspection_endpoint(self) -> str:
-        """URL where a resource server asks about a token (RFC 7662 §2)."""
-        return self.issuer + PATHS["introspection_endpoint"]
-
-    @property
-    def revocation_endpoint(self) -> str:
-        """URL where a client gives a token back (RFC 7009 §2)."""
-        return self.issuer + PATHS["revocation_endpoint"]
-
-    @property
-    def device_authorization_endpoint(self) -> str:
-        """URL where a device asks for a user code (RFC 8628 §3.1)."""
-        return self.issuer + PATHS["device_authorization_endpoint"]
-
-    @property
-    def metadata_url(self) -> str:
-        """URL of the metadata (RFC 8414 §3)."""
-        return self.issuer + METADATA_PATH
-
     # Who may come
 
     def register(
@@ -150,6 +126,8 @@ class AuthServer(Service):
         grants: Iterable[str] = ("client_credentials",),
         auth: str = "client_secret_basic",
         secret: str | None = None,
+        certificate_bound: bool = False,
+        proof_key: Mapping[str, str] | None = None,
     ) -> Credentials:
         """Register a device, before or after the start, from any thread.  Again replaces and revokes.
 
@@ -162,10 +140,14 @@ class AuthServer(Service):
             auth: ``"client_secret_basic"`` (the secret may also come in the body), ``"private_key_jwt"``, or
                 ``"none"`` for a public client.
             secret: its secret, for the rare case that it cannot be told a random one.
+            certificate_bound: bind its tokens to the TLS certificate that it asks with; needs TLS.
+            proof_key: public key, as a JWK, whose holder alone can use its tokens.
 
         Raises:
             RegistrationRefused: the message says what to change.
         """
+        if certificate_bound and self._tls is None:
+            raise RegistrationRefused(f"a token of {client_id!r} can be bound to a certificate with TLS only")
         client, credentials = new_client(
             client_id,
             publish=publish,
@@ -174,6 +156,8 @@ class AuthServer(Service):
             grants=grants,
             auth=auth,
             secret=secret,
+            certificate_bound=certificate_bound,
+            proof_key=proof_key,
         )
         self._state.put_client(client)
         return credentials
@@ -258,19 +242,25 @@ class AuthServer(Service):
     # Coming and going
 
     async def _open(self) -> None:
-        if not is_loopback(self._host):
+        if self._tls is None and not is_loopback(self._host):
             raise ServiceFailed(
-                f"plain HTTP is for loopback only, and {self._host} is not: use 127.0.0.1 (RFC 6749 §3.2)"
+                f"plain HTTP is for loopback, and {self._host} is not: use tls or 127.0.0.1 (RFC 6749 §3.2)"
             )
         sock = listening_socket(self._host, self._port)
         self._port = sock.getsockname()[1]
-        issuer = Endpoint(scheme="http", host=self._host, port=self._port).url
+        issuer = Endpoint(scheme="https" if self._tls else "http", host=self._host, port=self._port).url
         self._state.tokens.issuer = issuer
         self._state.keys.serve()
         self._assertions.audiences = (issuer, self.token_endpoint)
         self._core.verification_uri = issuer + VERIFICATION_PATH
         app = build_app(self._core, self._describe, issuer)
-        self._listener = HttpListener(self.faults.over(app), self._state.now, self.faults.wake)
+        self._listener = HttpListener(
+            self.faults.over(app),
+            self._state.now,
+            self.faults.wake,
+            tls=self._tls,
+            failed=lambda why: self._state.note("tls.failed", reason=why),
+        )
         await self._listener.open(sock)
         self._state.note("server.started")
 
@@ -286,6 +276,7 @@ class AuthServer(Service):
             endpoints={name: self.issuer + path for name, path in PATHS.items()},
             grant_types=[grant.GRANT_TYPE for grant in self._grants],
             scopes=[CONNECT],
+            tls=self._tls is not None,
         )
 
 

@@ -23,6 +23,9 @@ __all__ = ["OnRevoked", "State"]
 #: Told about access tokens that stop being good before ``exp``: the ``jti``, or ``None`` for all of a client.
 OnRevoked: TypeAlias = Callable[[str | None, str], None]
 
+#: What a token is bound to, as its ``cnf`` claim says it.
+Cnf: TypeAlias = Mapping[str, str]
+
 _log = logging.getLogger(__name__)
 
 
@@ -97,7 +100,9 @@ class State:
             raise Refused("invalid_target", "no such resource here: name one by its exact absolute URI")
         return asked
 
-    def grant_to_client(self, client: Client, scope: str | None, resource: str | None) -> Issued:
+    def grant_to_client(
+        self, client: Client, scope: str | None, resource: str | None, cnf: Cnf | None = None
+    ) -> Issued:
         """A token for the client itself (RFC 6749 §4.4)."""
         return self._issue(
             "client_credentials",
@@ -106,10 +111,17 @@ class State:
             grant=client.registration,
             audience=self.resource(resource),
             scopes=narrowed(scope, client.scopes),
+            cnf=cnf,
         )
 
     def grant_by_user(
-        self, grant_type: str, client: Client, user_name: str, scopes: tuple[str, ...], audience: str
+        self,
+        grant_type: str,
+        client: Client,
+        user_name: str,
+        scopes: tuple[str, ...],
+        audience: str,
+        cnf: Cnf | None = None,
     ) -> tuple[Issued, str]:
         """A token and a refresh token in a user's name."""
         with self._lock:
@@ -119,10 +131,17 @@ class State:
             family, refresh_token = self.families.start(
                 client_id=client.client_id, subject=subject_of(user_name), scopes=scopes, audience=audience
             )
-            return self._issue_to_family(grant_type, client, family, scopes), refresh_token
+            if client.auth == "none" and cnf:  # nothing else keeps a thief from using it (RFC 8705 §4)
+                family.certificate = cnf.get("x5t#S256")
+            return self._issue_to_family(grant_type, client, family, scopes, cnf), refresh_token
 
     def refresh(
-        self, client: Client, refresh_token: str, scope: str | None, resource: str | None
+        self,
+        client: Client,
+        refresh_token: str,
+        scope: str | None,
+        resource: str | None,
+        cnf: Cnf | None = None,
     ) -> tuple[Issued, str]:
         """A token and the next refresh token, for the one given, which is used up.
 
@@ -133,13 +152,15 @@ class State:
             family = self.families.find(refresh_token)
             if family is None or family.client_id != client.client_id:
                 raise Refused("invalid_grant", "the refresh token is unknown, revoked, or of another client")
+            if family.certificate not in (None, (cnf or {}).get("x5t#S256")):
+                raise Refused("invalid_grant", "the refresh token is bound to another certificate")
             if self.families.is_current(family, refresh_token):
                 if self.families.expired(family):
                     raise Refused("invalid_grant", "the refresh token has expired: ask the owner again")
                 if resource not in (None, family.audience):
                     raise Refused("invalid_target", "this grant is for another resource")
                 scopes, renewed = self.families.renew(family, scope)
-                return self._issue_to_family("refresh_token", client, family, scopes), renewed
+                return self._issue_to_family("refresh_token", client, family, scopes, cnf), renewed
         # RFC 9700 §4.14.2: two hold this token, and one of them should not.  Nobody gets to keep the grant.
         self.note("refresh.reused", client_id=client.client_id)
         self.kill(family)
@@ -159,7 +180,7 @@ class State:
             self.note("device.approved" if approved else "device.denied", client_id=request.client_id)
         return request
 
-    def poll(self, client: Client, device_code: str) -> tuple[Issued, str]:
+    def poll(self, client: Client, device_code: str, cnf: Cnf | None = None) -> tuple[Issued, str]:
         """The tokens an owner has approved (RFC 8628 §3.4).
 
         Raises:
@@ -168,7 +189,7 @@ class State:
         with self._lock:
             request = self.devices.poll(device_code, client.client_id)
             return self.grant_by_user(
-                DEVICE_CODE, client, request.user_name, request.scopes, request.audience
+                DEVICE_CODE, client, request.user_name, request.scopes, request.audience, cnf
             )
 
     def rotate_keys(self) -> float:
@@ -211,7 +232,7 @@ class State:
             self._tell(jti, family.client_id)
 
     def _issue_to_family(
-        self, grant_type: str, client: Client, family: Family, scopes: tuple[str, ...]
+        self, grant_type: str, client: Client, family: Family, scopes: tuple[str, ...], cnf: Cnf | None
     ) -> Issued:
         issued = self._issue(
             grant_type,
@@ -220,6 +241,7 @@ class State:
             grant=family.id,
             audience=family.audience,
             scopes=scopes,
+            cnf=cnf,
         )
         family.note(issued.jti, issued.expires_at, self.now())
         self.families.keep(family)
@@ -234,6 +256,7 @@ class State:
         grant: str,
         audience: str,
         scopes: tuple[str, ...],
+        cnf: Cnf | None,
     ) -> Issued:
         issued = self.tokens.issue(
             subject=subject,
@@ -242,6 +265,7 @@ class State:
             audience=audience,
             scopes=scopes,
             lifetime=client.lifetime,
+            cnf=cnf,
         )
         self.note(
             "token.issued",

@@ -1,7 +1,8 @@
 """How much one client, or all of them together, may take."""
 
-import sys
 from dataclasses import dataclass
+
+from labkit.service import descriptors
 
 __all__ = ["Limits", "descriptors"]
 
@@ -39,13 +40,3 @@ class Limits:
     max_subscriptions: int = 100
     max_retained: int = 10_000
     max_retained_bytes: int = 67_108_864
-
-
-def descriptors() -> int:
-    """How many sockets and files this process may have open."""
-    if sys.platform == "win32":
-        return 8192  # no such limit there; this is the C runtime's own
-    import resource
-
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return 1_048_576 if soft == resource.RLIM_INFINITY else soft

@@ -132,6 +132,11 @@ def _started_or_stopped(teller: Teller, event: Event) -> None:
     teller.note(AUTHSERVER, "starts" if event.kind == "server.started" else "stops")
 
 
+@_of("authserver", "tls.failed")
+def _no_tls(teller: Teller, event: Event) -> None:
+    teller.note(AUTHSERVER, f"TLS handshake failed: {named(event['reason'], 60)}", "refusal")
+
+
 @_of("authserver", "keys.rotation")
 def _rotated(teller: Teller, event: Event) -> None:
     wait = event["wait"]

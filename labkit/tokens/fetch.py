@@ -113,7 +113,7 @@ class Endpoint:
                 finally:
                     self._under_way.discard(cut)
         except (httpx.HTTPError, OSError, RuntimeError) as error:  # RuntimeError: closed a moment ago
-            raise FetchFailed(f"{self.url.host} did not answer ({type(error).__name__})") from None
+            raise FetchFailed(f"{self.url.host} {_trouble(error)}") from None
         try:
             return decode_object(body)
         except NotStrict as error:
@@ -159,6 +159,16 @@ def _cut_off(request: httpx.Request, seconds: float) -> Iterator[Callable[[], No
         yield cut
     finally:
         timer.cancel()
+
+
+def _trouble(error: BaseException) -> str:
+    """What went wrong, without anything that was sent."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"shows a certificate that is not to be trusted ({cause.verify_message.rstrip('.')})"
+        cause = cause.__cause__ or cause.__context__
+    return f"did not answer ({type(error).__name__})"
 
 
 def _checked(url: str) -> httpx.URL:

@@ -1,4 +1,4 @@
-"""The name that a token gives to a key (``cnf.jkt``, RFC 9449 §6.1)."""
+"""The names that a token gives to a key (``cnf.jkt``, RFC 9449 §6.1) and to a certificate (RFC 8705 §3.1)."""
 
 import base64
 import hashlib
@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Final
 
-__all__ = ["thumbprint"]
+__all__ = ["of_certificate", "thumbprint"]
 
 #: The members that make up a thumbprint, in code point order (RFC 7638 §3.2, RFC 8037 §2).
 _MEMBERS: Final = {"EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x"), "RSA": ("e", "kty", "n")}
@@ -19,5 +19,13 @@ def thumbprint(jwk: Mapping[str, str]) -> str:
         KeyError: the key is of another type, or lacks a member.
     """
     members = {name: jwk[name] for name in _MEMBERS[jwk["kty"]]}
-    canonical = json.dumps(members, separators=(",", ":"), ensure_ascii=False).encode()
-    return base64.urlsafe_b64encode(hashlib.sha256(canonical).digest()).rstrip(b"=").decode()
+    return _hash(json.dumps(members, separators=(",", ":"), ensure_ascii=False).encode())
+
+
+def of_certificate(der: bytes | None) -> str | None:
+    """The ``x5t#S256`` of a certificate; ``None`` where there is none.  Spec: RFC 8705 §3.1."""
+    return _hash(der) if der else None
+
+
+def _hash(data: bytes) -> str:
+    return base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()

@@ -71,6 +71,8 @@ def agreement(case: Case) -> Verdict:
     for name in ("iss", "sub", "client_id", "jti"):
         if name in told and told[name] != case.claims[name]:
             return _differs(name, case.claims[name], told[name])
+    if "cnf" in told and told["cnf"] != case.claims.get("cnf"):
+        return _differs("cnf", case.claims.get("cnf"), told["cnf"])
     if "aud" in told and case.policy.audience not in _listed(told["aud"]):
         return _differs("aud", case.policy.audience, told["aud"])
     if "exp" in told and not (is_date(told["exp"]) and case.now < told["exp"] + case.policy.leeway):
