@@ -2,7 +2,9 @@
 
 from labkit.authserver import AuthServer
 from labkit.broker import Broker
+from labkit.errors import ServiceFailed
 from labkit.service import Endpoint
+from labkit.tls import Authority
 
 __all__ = ["Addresses"]
 
@@ -12,6 +14,7 @@ class Addresses:
 
     authserver: AuthServer
     broker: Broker
+    authority: Authority | None
 
     @property
     def issuer(self) -> str:
@@ -53,6 +56,36 @@ class Addresses:
         """Where it listens for MQTT over WebSocket: also ``.path``."""
         return self.broker.ws
 
-    mqtts: None = None  # these listeners need TLS, which this version does not have yet
-    wss: None = None
-    ca_file: None = None
+    @property
+    def mqtts(self) -> Endpoint | None:
+        """Where it listens for MQTT over TLS; ``None`` in a lab without."""
+        return self.broker.mqtts
+
+    @property
+    def wss(self) -> Endpoint | None:
+        """Where it listens for MQTT over WebSocket and TLS; ``None`` in a lab without."""
+        return self.broker.wss
+
+    @property
+    def ca_file(self) -> str | None:
+        """PEM file of the authority to trust, as long as the lab runs; ``None`` in a lab without TLS."""
+        return None if self.authority is None else self.authority.ca_file
+
+    def listener(self, transport: str, *, tls: bool) -> Endpoint:
+        """Where a device connects.
+
+        Args:
+            transport: ``"tcp"`` or ``"websockets"``, as paho calls them.
+            tls: whether to go over TLS.
+
+        Raises:
+            ServiceFailed: there is no such listener; the message says what to do.
+        """
+        if transport not in ("tcp", "websockets"):
+            raise ServiceFailed(f"no such transport: {transport!r}; choose 'tcp' or 'websockets'")
+        if not tls:
+            return self.mqtt if transport == "tcp" else self.ws
+        found = self.mqtts if transport == "tcp" else self.wss
+        if found is None:
+            raise ServiceFailed("this lab has no TLS: start it as Lab(tls=True)")
+        return found

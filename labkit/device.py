@@ -45,6 +45,7 @@ _LIFE_LIMIT = 10**9  # seconds; a token that lives 30 years is a mistake
 _ANSWER_LIMIT = 256 * 1024  # bytes; no honest HTTP answer is longer
 _FIELD_LIMIT = 65535  # bytes; MQTT 3.1.1 §1.5.3
 _KEPT = 1000  # messages: how many wait for an absent broker, and how many for an absent reader
+_Trust = tuple[str | None, tuple[str, str] | None]  # file of authorities; files of certificate and key
 _FIRST_BACK_OFF, _LONGEST_BACK_OFF = 1.0, 60.0  # seconds
 _LASTED = 10.0  # seconds; a connection that old was a good one, and the next back-off starts small again
 
@@ -82,6 +83,7 @@ class TokenSource:
     #: Keeps a new refresh token where neither a power cut nor a thief can reach it.
     on_refresh_token: Callable[[str], object] | None = None
     ca_file: str | None = None  #: PEM file of the authorities to trust instead of the system's
+    certificate: tuple[str, str] | None = None  #: PEM files of ours and its key (RFC 8705)
     now: Callable[[], float] = time.time  #: Unix time in seconds
     random: Random = field(default_factory=Random)
     record: Any = None  #: where to write what happened
@@ -98,7 +100,7 @@ class TokenSource:
         """Find the token endpoint in the issuer's metadata; the rest as above.  Spec: RFC 8414 §3."""
         url = httpx.URL(issuer)
         url = url.copy_with(path="/.well-known/oauth-authorization-server" + url.path.rstrip("/"))
-        metadata = _exchange(str(url), options.get("ca_file"))
+        metadata = _exchange(str(url), (options.get("ca_file"), options.get("certificate")))
         endpoint = metadata.get("token_endpoint")
         # Identical, or our secret would go to whom somebody else has chosen (§3.3).
         if metadata.get("issuer") != issuer or not isinstance(endpoint, str):
@@ -230,8 +232,10 @@ class TokenSource:
         name, secret = quote_plus(self.client_id), self.client_secret  # form-encoded first (RFC 6749 §2.3.1)
         try:
             if secret is None:
-                return _exchange(url, self.ca_file, {**form, "client_id": self.client_id})  # §3.2.1
-            return _exchange(url, self.ca_file, form, (name, quote_plus(secret)))
+                return _exchange(
+                    url, (self.ca_file, self.certificate), {**form, "client_id": self.client_id}
+                )  # §3.2.1
+            return _exchange(url, (self.ca_file, self.certificate), form, (name, quote_plus(secret)))
         except TokenRequestFailed as failure:
             if failure.status is None and self.record is not None:  # else the server knows
                 self.record.add("device", "token.failed", client_id=self.client_id, reason=str(failure))
@@ -258,7 +262,7 @@ _ADVICE = {  # error codes of RFC 6749 §5.2
 
 
 def _exchange(
-    url: str, ca_file: str | None, form: Mapping[str, str] | None = None, auth: tuple[str, str] | None = None
+    url: str, trust: _Trust, form: Mapping[str, str] | None = None, auth: tuple[str, str] | None = None
 ) -> dict[str, Any]:
     """The JSON object that a GET of ``url``, or a POST of ``form``, brings; empty if it is none.
 
@@ -271,7 +275,7 @@ def _exchange(
         if not secure and not (local and url.startswith("http://")):  # RFC 6749 §3.2
             raise TokenRequestFailed(f"{host} must be asked over https: no secret and no token goes in clear")
         # Where nothing is encrypted, a context that trusts nobody will do, and is quicker to make.
-        tls = _tls_context(ca_file) if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        tls = _tls_context(*trust) if secure else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         # A redirect would carry the secret elsewhere; between two programs of one machine stands no proxy.
         client = httpx.Client(verify=tls, trust_env=not local, timeout=_PATIENCE, follow_redirects=False)
         headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
@@ -306,10 +310,12 @@ def _is_loopback(host: str) -> bool:
     return host == "localhost"
 
 
-def _tls_context(ca_file: str | None) -> ssl.SSLContext:
+def _tls_context(ca_file: str | None, certificate: tuple[str, str] | None = None) -> ssl.SSLContext:
     """TLS 1.2 or newer that verifies the peer's chain and host name.  Spec: RFC 6750 §5.3."""
     context = ssl.create_default_context(cafile=ca_file)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if certificate is not None:
+        context.load_cert_chain(*certificate)
     return context
 
 
@@ -352,6 +358,7 @@ class Connection:
     keep_alive: int = 60  #: seconds
     will: Message | None = None  #: what the broker publishes for us when we are gone without a word
     ca_file: str | None = None  #: PEM file of the authorities to trust; beyond loopback it is always TLS
+    certificate: tuple[str, str] | None = None  #: PEM files of ours and its key, for who binds tokens to it
     record: Any = None  #: where to write what happened
 
     def __post_init__(self) -> None:
@@ -511,7 +518,7 @@ class Connection:
         client.connect_timeout = _PATIENCE
         client.max_queued_messages_set(_KEPT)
         if self.ca_file is not None or not _is_loopback(self.host):
-            client.tls_set_context(_tls_context(self.ca_file))
+            client.tls_set_context(_tls_context(self.ca_file, self.certificate))
         if self.will is not None:
             client.will_set(self.will.topic, self.will.payload, self.will.qos, self.will.retain)
         client.connect_async(self.host, self.port, self.keep_alive)  # notes the address, connects nothing
@@ -584,7 +591,8 @@ class Device(Connection):
         if self.tokens is None:
             shared: Any = {"now": self.clock.now, "random": self.random, "record": self.record}
             client = self.token_endpoint, self.client_id, self.client_secret
-            self.tokens = TokenSource(*client, ca_file=self.ca_file, **shared)
+            proof: Any = {"ca_file": self.ca_file, "certificate": self.certificate}
+            self.tokens = TokenSource(*client, **proof, **shared)
         self._turn = threading.Lock()  # to fetch and to connect; the network thread goes on meanwhile
         self._timer: Any = None
         self._carried: Token | None = None  # what the broker saw last

@@ -42,7 +42,7 @@ class Handshakes:
         context: the server's side of TLS.
         factory: makes the protocol of one connection, which begins when the handshake is done.
         seconds: how long a handshake may take.
-        at_most: how many may be under way; one more ends the oldest.  Never more than a quarter of what the
+        at_most: how many may be under way; one more ends the oldest.  Never more than an eighth of what the
             process may have open.
         failed: told why, in words, when one fails.
     """
@@ -59,7 +59,7 @@ class Handshakes:
         self._context = context
         self._factory = factory
         self._seconds = seconds
-        self._at_most = min(at_most, max(16, descriptors() // 4))
+        self._at_most = min(at_most, max(16, descriptors() // 8))
         self._failed = failed
         self._pending: dict[_Doorstep, asyncio.Task[None]] = {}  # the oldest first
         self._closed = False
@@ -88,10 +88,12 @@ class Handshakes:
         if len(self._pending) >= self._at_most:
             oldest = next(iter(self._pending))
             del self._pending[oldest]
+            oldest.pushed_out = True
             oldest.abort()
         self._pending[step] = asyncio.get_running_loop().create_task(self._shake(step))
 
     async def _shake(self, step: "_Doorstep") -> None:
+        transport, why = None, "the other side went away"
         try:
             transport = await asyncio.get_running_loop().start_tls(
                 step.raw,
@@ -102,15 +104,15 @@ class Handshakes:
                 ssl_shutdown_timeout=_FAREWELL,
             )
         except OSError as error:  # ssl's errors are, too
-            step.abort()  # close() would wait for a peer that does not read
-            self._failed(_reason(error))
-        else:
-            if transport is None or self._closed:
-                step.abort()
-            else:
-                step.hand_over(transport, self._factory())
+            why = _reason(error)
         finally:
             self._pending.pop(step, None)
+        if transport is not None and not self._closed:
+            step.hand_over(transport, self._factory())
+            return
+        step.abort()  # close() would wait for a peer that does not read
+        if not self._closed:
+            self._failed("too many handshakes at a time" if step.pushed_out else why)
 
 
 class _Doorstep(asyncio.Protocol):
@@ -120,6 +122,7 @@ class _Doorstep(asyncio.Protocol):
         self._begin = begin
         self._held: list[bytes] = []
         self._eof = self._lost = False
+        self.pushed_out = False
         self._successor: asyncio.Protocol | None = None
         self.raw: asyncio.Transport = cast(Any, None)
 

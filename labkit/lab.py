@@ -11,19 +11,20 @@ The broker knows the authorization server by URL, as in production: stop one and
 
 import atexit
 import contextlib
+import ssl
 import threading
 import weakref
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from labkit.addresses import Addresses
-from labkit.authserver import AuthServer, Credentials
+from labkit.authserver import AuthServer
 from labkit.broker import Broker, Limits
 from labkit.clock import Clock
-from labkit.device import Device, TokenSource
-from labkit.errors import RegistrationRefused, ServiceFailed
+from labkit.errors import ServiceFailed
 from labkit.record import Record
+from labkit.registered import Registered
+from labkit.tls import Authority
 from labkit.tokens import JwksCache, Mode, new_validator
 
 __all__ = ["Lab"]
@@ -32,13 +33,14 @@ __all__ = ["Lab"]
 RESOURCE_SERVER = "mqtt-broker"
 
 
-class Lab(Addresses):
+class Lab(Registered):
     """A running authorization server and broker, on loopback, in this process.
 
     Use it as a context manager, or call :meth:`Lab.start` in a notebook.
 
     Args:
-        host: address both servers listen on.  Anything but loopback needs TLS and is refused.
+        host: address both servers listen on.  Beyond loopback it takes ``tls``, and only what is encrypted
+            goes there.
         auth_port: TCP port of the authorization server; 0 lets the system choose.
         mqtt_port: TCP port of the broker; 0 lets the system choose.
         ws_port: its TCP port for WebSocket; 0 lets the system choose.
@@ -58,6 +60,9 @@ class Lab(Addresses):
         database: a SQLite file that keeps clients, keys, refresh tokens and revocations over restarts.
         limits: what the broker puts up with.
         clock: the clock for all parties; a new one by default.
+        tls: https for the authorization server, and mqtts and wss beside the plain listeners of the broker.
+            Certificates are by a throw-away authority, in ``ca_file``.
+        plaintext_anywhere: with ``tls``, let the plain listeners leave loopback, too: tokens go in clear.
     """
 
     _started: ClassVar["Lab | None"] = None
@@ -83,13 +88,13 @@ class Lab(Addresses):
         database: Path | None = None,
         limits: Limits | None = None,
         clock: Clock | None = None,
+        tls: bool = False,
+        plaintext_anywhere: bool = False,
     ) -> None:
+        super().__init__(token_lifetime)
         self._own_clock = clock is None
         self.clock = clock or Clock()
         self.record = Record(self.clock.now)
-        self._token_lifetime = token_lifetime
-        self._credentials: dict[str, Credentials] = {}
-        self._devices: weakref.WeakValueDictionary[str, Device] = weakref.WeakValueDictionary()
         self._closed = threading.Lock()
         off = {"authserver": 0.0, "broker": 0.0} | dict(skew or {})
         if len(off) > 2:
@@ -97,6 +102,11 @@ class Lab(Addresses):
         server_clock, broker_clock = self.clock.skewed(off["authserver"]), self.clock.skewed(off["broker"])
         if token_format == "opaque" and validation != "introspection":  # noqa: S105
             raise ServiceFailed("an opaque token says nothing by itself: choose validation='introspection'")
+        self.authority = Authority(host) if tls else None
+
+        def context() -> ssl.SSLContext | None:
+            return None if self.authority is None else self.authority.server_context()
+
         self.authserver = AuthServer(
             audience=audience,
             clock=server_clock,
@@ -107,12 +117,17 @@ class Lab(Addresses):
             token_format=token_format,
             database=database,
             password_grant=password_grant,
+            tls=context(),
         )
         with contextlib.ExitStack() as undo:
+            if self.authority is not None:
+                undo.callback(self.authority.close)
             self.authserver.start()  # the issuer is a URL, and holds the port
             undo.callback(self.authserver.stop)
             self.resource_server = self.authserver.register_resource_server(RESOURCE_SERVER)
-            self.keys = JwksCache(self.jwks_uri, clock=broker_clock, on_fetch=self._note_keys)
+            self.keys = JwksCache(
+                self.jwks_uri, clock=broker_clock, on_fetch=self._note_keys, ca_file=self.ca_file
+            )
             self.validator = new_validator(
                 validation,
                 issuer=self.issuer,
@@ -125,6 +140,7 @@ class Lab(Addresses):
                 leeway=leeway,
                 ttl=introspection_ttl,
                 clock=broker_clock,
+                ca_file=self.ca_file,
             )
             polls = validation != "jwt" and not push_revocation
             self.broker = Broker(
@@ -138,6 +154,8 @@ class Lab(Addresses):
                 limits=limits or Limits(),
                 leeway=leeway,
                 recheck_every=introspection_ttl if polls else None,
+                tls=context(),
+                plaintext_anywhere=plaintext_anywhere,
             )
             self.broker.start()
             undo.pop_all()
@@ -171,6 +189,8 @@ class Lab(Addresses):
             self.keys.close()
             self.broker.stop()
             self.authserver.stop()
+            if self.authority is not None:
+                self.authority.close()
             if self._own_clock:
                 self.clock.close()
         _running.discard(self)
@@ -180,84 +200,6 @@ class Lab(Addresses):
 
     def __exit__(self, *exc_info: object) -> None:
         self.stop()
-
-    def register(
-        self,
-        client_id: str,
-        *,
-        publish: Iterable[str] | None = None,
-        subscribe: Iterable[str] | None = None,
-        lifetime: int | None = None,
-        **options: Any,
-    ) -> Credentials:
-        """Make a device known to the authorization server, and return its credentials.
-
-        Args:
-            client_id: the device's name: its OAuth2 client id, and the only MQTT client identifier its tokens
-                are good for.  No ``/``, ``+``, ``#``, spaces or control characters.
-            publish: topic filters it may publish to; ``["devices/{client_id}/#"]`` by default, and in any
-                filter ``{client_id}`` stands for its name.
-            subscribe: topic filters it may subscribe to; the same by default.
-            lifetime: seconds its access tokens live, 1 to 3600; the lab's ``token_lifetime`` by default.
-            options: passed on to ``AuthServer.register`` (``grants``, ``auth``…).
-
-        Raises:
-            RegistrationRefused: the message says what to change.
-        """
-        credentials = self.authserver.register(
-            client_id,
-            publish=publish,
-            subscribe=subscribe,
-            lifetime=self._token_lifetime if lifetime is None else lifetime,
-            **options,
-        )
-        self._credentials[client_id] = credentials
-        return credentials
-
-    def token(self, client_id: str) -> str:
-        """A fresh access token for a registered device, fetched over HTTP as the device would.
-
-        Raises:
-            RegistrationRefused: no device of that name is registered here.
-            TokenRequestFailed: the authorization server gave no token.
-        """
-        credentials = self._credentials_of(client_id)
-        source = TokenSource(
-            self.token_endpoint,
-            credentials.client_id,
-            credentials.client_secret,
-            now=self.clock.now,
-            record=self.record,
-        )
-        return source.fetch().access_token
-
-    def device(self, client_id: str, **options: Any) -> Device:
-        """A :class:`~labkit.device.Device` with the credentials of a registered device, not yet connected.
-
-        The device that an earlier call made for this name is disconnected: run a cell twice, and the second
-        device does not have to fight the first for their client identifier (MQTT 3.1.1 §3.1.4).
-
-        Args:
-            client_id: the registered device.
-            options: passed on to ``Device`` (``carrier``, ``clean_session``…).
-
-        Raises:
-            RegistrationRefused: no device of that name is registered here.
-        """
-        credentials = self._credentials_of(client_id)
-        shared: dict[str, Any] = {"clock": self.clock, "record": self.record}
-        if (earlier := self._devices.get(client_id)) is not None:
-            earlier.disconnect()
-        device = Device(
-            credentials.client_id,
-            credentials.client_secret,
-            token_endpoint=self.token_endpoint,
-            host=self.mqtt.host,
-            port=self.mqtt.port,
-            **shared | options,
-        )
-        self._devices[client_id] = device
-        return device
 
     def rotate_keys(self) -> float:
         """Have the next key sign tokens, and return the Unix time from which on: nearly always now."""
@@ -273,16 +215,6 @@ class Lab(Addresses):
             self.record.add("broker", "keys.fetched", keys=outcome)
         else:
             self.record.add("broker", "keys.failed", reason=outcome)
-
-    def _credentials_of(self, client_id: str) -> Credentials:
-        credentials = self._credentials.get(client_id)
-        if credentials is None or credentials.client_secret is None:
-            known = ", ".join(sorted(self._credentials)) or "none yet"
-            raise RegistrationRefused(
-                f"no device with a secret is registered as {client_id!r}:"
-                f" call lab.register({client_id!r}) first (registered: {known})"
-            )
-        return credentials
 
     def __repr__(self) -> str:
         state = "running" if self.broker.running and self.authserver.running else "stopped"

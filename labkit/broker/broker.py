@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import ssl
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from labkit.broker.connection import Connection
 from labkit.broker.gate import Gate
 from labkit.broker.inner import InnerBroker
 from labkit.broker.limits import Limits
-from labkit.broker.listeners import Door, Listeners
+from labkit.broker.listeners import Door, Listeners, doors
 from labkit.broker.reasons import Carrier
 from labkit.broker.recheck import Rechecks, Repeating
 from labkit.broker.revocations import Revocations
@@ -23,7 +24,7 @@ from labkit.broker.websocket import WebSocket
 from labkit.clock import Clock
 from labkit.errors import ServiceFailed
 from labkit.record import Record
-from labkit.service import Endpoint, Service, is_loopback
+from labkit.service import Endpoint, Service
 
 __all__ = ["Broker", "Client"]
 
@@ -50,7 +51,8 @@ class Broker(Service):
         validator: says whether a token is good: a TokenValidator or an IntrospectionClient.
         clock: the time by which tokens expire; keep alive and time-outs run in real time.
         record: where accepted, refused, expired and closed connections are written down.
-        host: a loopback address.  Tokens in clear go nowhere else (RFC 6750 §5.3).
+        host: where to listen.  Tokens in clear go to no other machine (RFC 6750 §5.3): beyond loopback it
+            takes ``tls``, and what is plain stays on 127.0.0.1.
         port: TCP port; 0 takes a free one, and keeps it over a restart.
         ws_port: the same for MQTT in WebSocket frames, at the path ``/mqtt``.
         origins: web origins, as ``"https://shop.example"``, whose pages may connect by WebSocket.  Pages from
@@ -59,9 +61,11 @@ class Broker(Service):
         leeway: seconds that a connection may outlive its token.
         recheck_every: seconds after which the validator asks again about the token of a live connection; it
             must be one that can.  ``None``: somebody calls :meth:`revoked`, or a token is good until ``exp``.
+        tls: the server's side of TLS: listen for mqtts and wss, too.
+        plaintext_anywhere: let plain MQTT leave loopback all the same.
 
     Raises:
-        ServiceFailed: ``host`` is not a loopback address, an origin is none, or there is nobody to ask again.
+        ServiceFailed: plain MQTT would leave loopback, an origin is none, or there is nobody to ask again.
     """
 
     name = "broker"
@@ -79,21 +83,24 @@ class Broker(Service):
         limits: Limits | None = None,
         leeway: float = 0,
         recheck_every: float | None = None,
+        tls: ssl.SSLContext | None = None,
+        plaintext_anywhere: bool = False,
     ) -> None:
         super().__init__()
-        if not is_loopback(host):
-            raise ServiceFailed(f"plain MQTT would carry tokens in clear to {host}: listen on 127.0.0.1")
         self.limits = limits or Limits()
         self._recheck_every = recheck_every
         self._validator = validator if recheck_every is None else _repeating(validator, recheck_every)
         self._clock = clock
         self._record = record
-        self._rules = Rules(host, origins)
+        ways = doors(
+            host, port=port, ws_port=ws_port, path=PATH, tls=tls, plaintext_anywhere=plaintext_anywhere
+        )
+        self._rules = {way.scheme: Rules(way.host, origins) for way in ways}
         self._listeners = Listeners(
-            [
-                Door(scheme="mqtt", host=host, port=port),
-                Door(scheme="ws", host=host, port=ws_port, path=PATH),
-            ]
+            ways,
+            handshake_time=self.limits.connect_timeout,
+            most_handshakes=self.limits.max_pending,
+            failed=lambda at, why: self._record.add("broker", "tls.failed", listener=at, reason=why),
         )
         self._leeway = leeway
         self._inner: InnerBroker | None = None
@@ -119,6 +126,16 @@ class Broker(Service):
             ServiceFailed: not known before the first start.
         """
         return self._listeners.endpoint("ws")
+
+    @property
+    def mqtts(self) -> Endpoint | None:
+        """The same over TLS, or ``None`` without it."""
+        return self._listeners.endpoint("mqtts") if "mqtts" in self._listeners else None
+
+    @property
+    def wss(self) -> Endpoint | None:
+        """By WebSocket over TLS, or ``None`` without it."""
+        return self._listeners.endpoint("wss") if "wss" in self._listeners else None
 
     @property
     def connections(self) -> list[Client]:
@@ -197,7 +214,7 @@ class Broker(Service):
             return lambda: Connection(gate, loop)
         return lambda: WebSocket(
             Connection(gate, loop),
-            rules=self._rules,
+            rules=self._rules[door.scheme],
             limits=self.limits,
             record=self._record,
             listener=door.scheme,

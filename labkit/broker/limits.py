@@ -14,9 +14,11 @@ class Limits:
     Attributes:
         max_connections: admitted connections; one more is answered with return code 3.
         max_pending: sockets that have not been admitted; one more pushes out the oldest, so that silent
-            sockets cannot lock anybody out.  At most a quarter of what the process may have open.
+            sockets cannot lock anybody out.  At most a quarter of what the process may have open.  The same
+            for TLS handshakes at each listener.
         max_deciding: CONNECTs that wait for a key or for introspection; one more gets return code 3.
-        connect_timeout: seconds from TCP connect to a decision.
+        connect_timeout: seconds from TCP connect, or from the end of TLS's handshake, to a decision; and for
+            that handshake.
         packet_timeout: seconds in which a packet that has begun must end, and a client must read on.
         max_packet: bytes of the longest packet, its fixed header included.
         max_inflight: messages of QoS 1 and 2 on the way to one client at a time.

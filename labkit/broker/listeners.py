@@ -4,11 +4,13 @@ import asyncio
 import ssl
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 
 from labkit.errors import ServiceFailed
-from labkit.service import Endpoint, listening_socket, stop_listening
+from labkit.handshakes import Handshakes
+from labkit.service import Endpoint, is_loopback, listening_socket, stop_listening
 
-__all__ = ["Door", "Listeners"]
+__all__ = ["Door", "Listeners", "doors"]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -22,12 +24,61 @@ class Door:
     context: ssl.SSLContext | None = field(default=None, repr=False)
 
 
-class Listeners:
-    """Opens all doors or none, and keeps the ports over a restart."""
+def doors(
+    host: str, *, port: int, ws_port: int, path: str, tls: ssl.SSLContext | None, plaintext_anywhere: bool
+) -> list[Door]:
+    """The ways in: MQTT over TCP and over WebSocket, in plain and, where there is ``tls``, encrypted.
 
-    def __init__(self, doors: Iterable[Door]) -> None:
+    What is not encrypted carries tokens in clear, and stays on this machine (RFC 6750 §5.3), unless somebody
+    says ``plaintext_anywhere``.
+
+    Raises:
+        ServiceFailed: nothing is encrypted, and ``host`` is not this machine.
+    """
+    plain = host
+    if not (is_loopback(host) or plaintext_anywhere):
+        if tls is None:
+            raise ServiceFailed(
+                f"plain MQTT would carry tokens in clear to {host}: use tls, or listen on 127.0.0.1"
+            )
+        plain = "127.0.0.1"
+    ways = [
+        Door(scheme="mqtt", host=plain, port=port),
+        Door(scheme="ws", host=plain, port=ws_port, path=path),
+    ]
+    if tls is not None:
+        ways.append(Door(scheme="mqtts", host=host, port=0, context=tls))
+        ways.append(Door(scheme="wss", host=host, port=0, path=path, context=tls))
+    return ways
+
+
+class Listeners:
+    """Opens all doors or none, and keeps the ports over a restart.
+
+    Args:
+        doors: the ways in.
+        handshake_time: seconds that a TLS handshake may take.
+        most_handshakes: how many may be under way at each door; one more ends the oldest.
+        failed: told the scheme of a door, and why in words, when a handshake fails there.
+    """
+
+    def __init__(
+        self,
+        doors: Iterable[Door],
+        *,
+        handshake_time: float,
+        most_handshakes: int,
+        failed: Callable[[str, str], object],
+    ) -> None:
         self._doors = {door.scheme: door for door in doors}
         self._servers: list[asyncio.Server] = []
+        self._handshakes: list[Handshakes] = []
+        self._handshake_time = handshake_time
+        self._most_handshakes = most_handshakes
+        self._failed = failed
+
+    def __contains__(self, scheme: str) -> bool:
+        return scheme in self._doors
 
     def endpoint(self, scheme: str) -> Endpoint:
         """Where clients of that scheme connect.
@@ -54,7 +105,7 @@ class Listeners:
                 try:
                     # asyncio accepts up to ``backlog`` connections at a go, before the gate sees the first.
                     server = await loop.create_server(
-                        protocol_of(door), sock=sock, backlog=32, ssl=door.context
+                        self._before(door, protocol_of(door)), sock=sock, backlog=32
                     )
                 except BaseException:
                     sock.close()
@@ -70,3 +121,20 @@ class Listeners:
         servers, self._servers = self._servers, []
         for server in servers:
             await stop_listening(server)
+        handshakes, self._handshakes = self._handshakes, []
+        for each in handshakes:
+            await each.close()
+
+    def _before(self, door: Door, factory: Callable[[], asyncio.Protocol]) -> Callable[[], asyncio.Protocol]:
+        """What takes a new connection at a door: a handshake first, where there is TLS."""
+        if door.context is None:
+            return factory
+        handshakes = Handshakes(
+            door.context,
+            factory,
+            seconds=self._handshake_time,
+            at_most=self._most_handshakes,
+            failed=partial(self._failed, door.scheme),
+        )
+        self._handshakes.append(handshakes)
+        return handshakes

@@ -81,6 +81,16 @@ def up(
         Literal["jwt", "opaque"],
         typer.Option(help="What access tokens are; opaque ones need --validation introspection."),
     ] = "jwt",  # noqa: S107  # a format, not a token
+    tls: Annotated[
+        bool, typer.Option("--tls", help="https, mqtts and wss, with certificates for this moment.")
+    ] = False,
+    host: Annotated[
+        str, typer.Option(metavar="ADDRESS", help="Where to listen; beyond this machine only with --tls.")
+    ] = "127.0.0.1",
+    plaintext_anywhere: Annotated[
+        bool,
+        typer.Option("--plaintext-anywhere", help="Let plain MQTT leave this machine: tokens go in clear."),
+    ] = False,
 ) -> None:
     """Start the authorization server and the broker, and serve until Ctrl-C."""
     from labkit.cli.serving import serve
@@ -94,6 +104,9 @@ def up(
         devices=device or [],
         validation=validation,
         token_format=token_format,
+        tls=tls,
+        host=host,
+        plaintext_anywhere=plaintext_anywhere,
     )
 
 

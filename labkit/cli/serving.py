@@ -50,7 +50,7 @@ def facts(lab: Lab, devices: list[Credentials]) -> dict[str, Any]:
         "mqtt": listener(lab.mqtt),
         "mqtts": listener(lab.mqtts),
         "ws": {"url": lab.ws.url},
-        "wss": lab.wss,
+        "wss": None if lab.wss is None else {"url": lab.wss.url},
         "ca_file": lab.ca_file,
         "devices": [
             {
@@ -71,34 +71,46 @@ def facts(lab: Lab, devices: list[Credentials]) -> dict[str, Any]:
 def _for_people(lab: Lab, device: Credentials, devices: list[Credentials]) -> str:
     rows = "\n".join(f"  {d.client_id:<16} secret {d.client_secret}" for d in devices)
     topic = f"devices/{device.client_id}/temperature"
+    broker = lab.mqtts or lab.mqtt
+    where = {
+        "issuer": lab.issuer,
+        "token endpoint": lab.token_endpoint,
+        "keys": lab.jwks_uri,
+        "broker": broker.url,
+        "by WebSocket": (lab.wss or lab.ws).url,
+        "audience": lab.audience,
+    }
+    curl = cafile = verify = tls = ""
+    if lab.ca_file is not None:
+        where |= {"in plain": f"{lab.mqtt.url} and {lab.ws.url}", "trust": lab.ca_file}
+        curl, cafile = f" --cacert '{lab.ca_file}'", f" --cafile '{lab.ca_file}'"
+        verify = f"verify=ssl.create_default_context(cafile={lab.ca_file!r}),\n                      "
+        tls = f",\n                 tls={{'ca_certs': {lab.ca_file!r}}}"
+    facts = "\n".join(f"  {name:<14}  {value}" for name, value in where.items())
     return f"""\
 The lab is up.  Press Ctrl-C to end it.
 
-  issuer          {lab.issuer}
-  token endpoint  {lab.token_endpoint}
-  keys            {lab.jwks_uri}
-  broker          {lab.mqtt.url}
-  by WebSocket    {lab.ws.url}
-  audience        {lab.audience}
+{facts}
 
 Devices
 {rows}
 
 Get a token:
 
-  curl -s -u '{device.client_id}:{device.client_secret}' -d grant_type=client_credentials {lab.token_endpoint}
+  curl -s{curl} -u '{device.client_id}:{device.client_secret}' -d grant_type=client_credentials \
+{lab.token_endpoint}
 
 Publish with it (put the token where TOKEN stands):
 
-  mosquitto_pub -h {lab.mqtt.host} -p {lab.mqtt.port} -i {device.client_id} -u {device.client_id} \
+  mosquitto_pub{cafile} -h {broker.host} -p {broker.port} -i {device.client_id} -u {device.client_id} \
 -P "$TOKEN" -q 1 -t {topic} -m 21.5
 
 The same with Python:
 
-  import httpx, paho.mqtt.publish as publish
+  import {"ssl, " if tls else ""}httpx, paho.mqtt.publish as publish
   answer = httpx.post("{lab.token_endpoint}", auth=("{device.client_id}", "{device.client_secret}"),
-                      data={{"grant_type": "client_credentials"}})
-  publish.single("{topic}", "21.5", qos=1, hostname="{lab.mqtt.host}", port={lab.mqtt.port},
+                      {verify}data={{"grant_type": "client_credentials"}})
+  publish.single("{topic}", "21.5", qos=1, hostname="{broker.host}", port={broker.port},
                  client_id="{device.client_id}",
-                 auth={{"username": "{device.client_id}", "password": answer.json()["access_token"]}})
+                 auth={{"username": "{device.client_id}", "password": answer.json()["access_token"]}}{tls})
 """

@@ -226,6 +226,11 @@ def _error(teller: Teller, event: Event) -> None:
     teller.note(BROKER, f"{event.kind.replace('.', ' ')}{whose}: {named(event['reason'], 60)}", "refusal")
 
 
+@_of("broker", "tls.failed")
+def _no_tls(teller: Teller, event: Event) -> None:
+    teller.note(BROKER, f"TLS handshake failed: {named(event['reason'], 60)}", "refusal")
+
+
 @_of("broker", "upgrade.refused")
 def _turned_away(teller: Teller, event: Event) -> None:
     teller.note(BROKER, f"no WebSocket, HTTP {event['status']}: {named(event['reason'])}", "refusal")

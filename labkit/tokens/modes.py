@@ -12,7 +12,7 @@ To refuse because nobody can tell is CONNACK 3 (:class:`~labkit.errors.Undecided
 """
 
 from collections.abc import Iterable
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from labkit.tokens.combined import CombinedValidator
 from labkit.tokens.introspection import IntrospectionClient
@@ -42,6 +42,7 @@ def new_validator(
     leeway: float = 0,
     ttl: float = 10.0,
     clock: Now | None = None,
+    ca_file: str | None = None,
 ) -> AnyValidator:
     """The validator for a mode.
 
@@ -57,6 +58,7 @@ def new_validator(
         leeway: seconds that the clocks may differ, 0 to 300.
         ttl: seconds that an introspection answer is used again.
         clock: anything with ``now()`` in Unix seconds; the system's clock when left out.
+        ca_file: PEM file of the certificates to trust at the introspection endpoint; the usual ones if none.
 
     Raises:
         ValueError: there is no such mode, or a setting would make the checks worthless.
@@ -68,9 +70,8 @@ def new_validator(
         return TokenValidator(issuer, audience, keys, leeway=leeway, clock=clock, algorithms=algorithms)
 
     def by_asking() -> IntrospectionClient:
-        return IntrospectionClient(
-            endpoint, client_id, client_secret, issuer, audience, leeway=leeway, clock=clock, ttl=ttl
-        )
+        settings: dict[str, Any] = {"leeway": leeway, "clock": clock, "ttl": ttl, "ca_file": ca_file}
+        return IntrospectionClient(endpoint, client_id, client_secret, issuer, audience, **settings)
 
     if mode == "jwt":
         return by_itself()
