@@ -58,6 +58,8 @@ SAME: dict[str, dict[str, str]] = {
         )
     },
     "07.lets_in": {r"return answer\.get\('active'\) is True and status == 200": "the same in another order"},
+    "08.login": {r"^authorization = f'BEARER \{token\}'$": "the name of a scheme may be in capitals"},
+    "08.context": {r"^pass$": "Python checks host and certificate by itself"},
     "10.find": {
         r"^if since >= 30 and kid not in cache\['keys'\] or since >= 300:$": "the same in another order",
         r"^if since >= 300 or \(kid not in cache\['keys'\] and since >= 30\):$": "the same in another order",

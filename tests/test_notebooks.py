@@ -222,7 +222,9 @@ CARRIED = [
     ("02", "log_in"), ("02", "tapped"), ("02", "answer_to"), ("03", "public_keys"), ("03", "check_signature"),
     ("03", "check_claims"), ("03", "by_hand"), ("04", "connect"), ("05", "connect"),
     ("06", "connect"), ("06", "matches"),
-    ("07", "connect"), ("07", "introspect"), ("10", "knock"), ("10", "stranger"), ("11", "by_jwk"),
+    ("07", "connect"), ("07", "introspect"),
+    ("08", "new_client"), ("08", "answer_to"), ("08", "seen"), ("08", "upgrade"), ("08", "thumbprint"),
+    ("10", "knock"), ("10", "stranger"), ("11", "by_jwk"),
 ]  # fmt: skip
 
 

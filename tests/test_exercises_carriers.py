@@ -1,0 +1,95 @@
+"""What lesson 08 has knock at a broker's door, and how its checks look at TLS and at bound tokens."""
+
+import re
+import ssl
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from support_show import survives
+
+from labkit import Lab
+from labkit.exercises import Outcome, progress
+from labkit.exercises.lesson08 import five_clients, thumbprint
+from labkit.exercises.lesson08.frames import Answer, knock
+from labkit.exercises.lesson08.knocking import FAULTS
+from labkit.exercises.lesson08.proving import CASES
+from labkit.exercises.lesson08.trusting import context
+from labkit.tokens import peek_unverified
+from labkit.wire import Connect, encode
+
+
+@pytest.fixture(autouse=True)
+def _progress_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "path", None)
+
+
+@pytest.fixture
+def secure() -> Iterator[Lab]:
+    with Lab(tls=True) as running:
+        yield running
+
+
+#: HTTP's status and CONNACK's code for each fault.
+ANSWERS = {
+    "twice": ["101", "4"],
+    "url": ["400", "-"],
+    "page": ["403", "-"],
+    "protocol": ["400", "-"],
+    "scheme": ["401", "-"],
+}
+
+
+def test_each_of_the_five_is_refused_for_its_own_fault(lab: Lab) -> None:
+    mark = lab.record.mark()
+    shown = five_clients(lab)
+    assert survives(shown)
+    rows = {line.split()[0]: re.split(r"  +", line) for line in shown.text.splitlines()[1:]}
+    assert {letter: row[-2:] for letter, row in rows.items()} == {
+        letter: ANSWERS[fault] for letter, fault in FAULTS.items()
+    }
+    reasons = [event["reason"] for event in lab.record.events("upgrade.refused", since=mark)]
+    assert reasons == ["token-in-url", "origin", "subprotocol", "authorization-scheme"]
+    assert [event["reason"] for event in lab.record.events("connect.refused", since=mark)] == ["ambiguous"]
+    assert str(five_clients(lab)) == str(shown)
+
+
+def test_no_token_is_shown(lab: Lab) -> None:
+    assert not re.search(r"eyJ\w", five_clients(lab).text)
+
+
+def test_a_packet_of_any_length_goes_into_the_frame(lab: Lab) -> None:
+    lab.register("dev-1")
+    offer = ("Sec-WebSocket-Protocol: mqtt",)
+    for password in (b"short", lab.token("dev-1").encode()):
+        packet = encode(Connect(client_id="dev-1", username="dev-1", password=password))
+        assert knock(lab.ws, "/mqtt", offer, packet) == Answer(
+            status=101, code=4 if password == b"short" else 0
+        )
+
+
+def test_the_settings_that_are_right_are_right_for_a_real_broker(secure: Lab) -> None:
+    """What the check does in memory, over sockets."""
+
+    def settings(ca_file: str) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=ca_file)
+
+    assert context.check(settings).outcome is Outcome.RIGHT
+    assert secure.mqtts is not None
+    assert secure.ca_file is not None
+    secure.register("dev-1")
+    with secure.device("dev-1") as device:
+        assert device.connected
+
+
+def test_the_cases_of_bound_tokens_are_those_of_the_broker(secure: Lab) -> None:
+    """With a real token and the broker's own validator in place of the learner's function."""
+    secure.register("dev-1", certificate_bound=True)
+    token = secure.token("dev-1")
+    claims = peek_unverified(token).claims
+    assert set(claims["cnf"]) == {"x5t#S256"}
+    explain: Any = secure.validator.explain
+    for proof, good in ((claims["cnf"]["x5t#S256"], True), (thumbprint(b"another"), False), (None, False)):
+        proved = {} if proof is None else {"proved": {"x5t#S256": proof}}
+        assert explain(token, client_id="dev-1", **proved).accepted is good
+    assert sum(wanted for _, _, wanted, _ in CASES) == 3
