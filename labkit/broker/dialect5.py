@@ -69,6 +69,7 @@ class Dialect5(Dialect):
         return v5.parse(raw)
 
     def connack(self, present: bool, limits: Limits) -> bytes:
+        """The answer to a good CONNECT, all of it: :meth:`takes` has been asked before."""
         properties: dict[Property, Value] = {
             _P.RECEIVE_MAXIMUM: RECEIVE_MAXIMUM,
             _P.MAXIMUM_PACKET_SIZE: limits.max_packet,
@@ -76,8 +77,11 @@ class Dialect5(Dialect):
         }
         if self.authentication_method is not None:
             properties[_P.AUTHENTICATION_METHOD] = self.authentication_method
-        bare = v5.encode(v5.Connack(session_present=present))
-        return self._fitting(v5.encode(v5.Connack(session_present=present, properties=properties)), bare)
+        return v5.encode(v5.Connack(session_present=present, properties=properties))
+
+    def takes(self, data: bytes) -> bool:
+        """Whether the client takes a packet of that length.  Spec: §3.1.2.11.4."""
+        return len(data) <= self._longest
 
     def refusal(self, refused: Refused) -> bytes:
         # A CONNACK may hold a reason string whatever the client asked for (§3.1.2.11.7).
@@ -109,7 +113,7 @@ class Dialect5(Dialect):
                 properties=properties,
             )
         )
-        return data if len(data) <= self._longest else None  # [MQTT-3.1.2-24]
+        return data if self.takes(data) else None  # [MQTT-3.1.2-24]
 
     def puback(self, packet_id: int, code: int = 0) -> bytes:
         return self._answer(v5.Puback, packet_id, code)
@@ -154,4 +158,4 @@ class Dialect5(Dialect):
 
     def _fitting(self, *choices: bytes) -> bytes:
         """The first that is not too long for the client; nothing, if all are.  Spec: §3.1.2.11.4."""
-        return next((data for data in choices if len(data) <= self._longest), b"")
+        return next(filter(self.takes, choices), b"")

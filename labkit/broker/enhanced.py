@@ -4,6 +4,7 @@ A method shows a token; the judge of all tokens decides about it.  While it does
 connection goes on, with the rights of the token that it came in with.
 """
 
+import asyncio
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, cast
@@ -47,7 +48,6 @@ class Enhanced:
             self._gate.refuse(connection, connect, refused("method", "enhanced"))
             return
         exchange = connection.exchange = Exchange(connect)
-        cast("Dialect5", connection.dialect).authentication_method = exchange.method_name
         self._enter(connection, presented, exchange.begin(connect.properties))
 
     def go_on(self, connection: Connection) -> None:
@@ -81,8 +81,10 @@ class Enhanced:
                 presented.token, presented.key = step.token, step.key
                 self._gate.decide(connection, presented)
             case Challenge():
-                self._challenge(connection, step, presented.connect.client_id)
-                connection.state, exchange.presented = State.EXCHANGING, presented
+                if self._challenge(connection, step, presented.connect.client_id):
+                    self._await(connection, presented)
+                else:
+                    self._gate.refuse(connection, presented.connect, refused("no-room", "enhanced"))
             case Failed():
                 self.refuse(connection, presented, refused(step.reason, "enhanced"))
 
@@ -92,13 +94,19 @@ class Enhanced:
             verdict = replace(verdict, reason_code=_NOT_AUTHORIZED)
         exchange: Exchange = connection.exchange
         words = exchange.regret(verdict)
-        if words is None or connection.state is State.LEAVING:
+        if words is None or not _takes(connection, words) or connection.state is State.LEAVING:
             self._gate.refuse(connection, presented.connect, verdict)
             return
         presented.token = ""
-        connection.state, exchange.presented = State.EXCHANGING, presented
         connection.say(words)
+        self._await(connection, presented)
         connection.resume()
+
+    def _await(self, connection: Connection, presented: Presented) -> None:
+        """The client has to answer; it may have done so already."""
+        connection.state, connection.exchange.presented = State.EXCHANGING, presented
+        if connection.framer.buffered:
+            asyncio.get_running_loop().call_soon(connection.data_received, b"")
 
     # After CONNACK.
 
@@ -115,7 +123,8 @@ class Enhanced:
         assert guest is not None
         step = exchange.hear(packet)
         if isinstance(step, Challenge):
-            self._challenge(connection, step, guest.client_id)
+            if not self._challenge(connection, step, guest.client_id):
+                self._settle(connection, refused("no-room", "enhanced"))
         elif isinstance(step, Failed):
             self._settle(connection, refused(step.reason, "enhanced"))
         else:
@@ -151,10 +160,19 @@ class Enhanced:
         self._gate.renew(connection, verdict)
         connection.send(auth(SUCCESS, exchange.method_name))
 
-    def _challenge(self, connection: Connection, step: Challenge, client_id: str) -> None:
+    def _challenge(self, connection: Connection, step: Challenge, client_id: str) -> bool:
+        """Send it; whether the client takes packets that long."""
         name = connection.exchange.method_name
+        words = auth(CONTINUE, name, step.data)
+        if not _takes(connection, words):
+            return False
         self._record.add("broker", "auth.challenged", client_id=client_id[:128], method=name)
-        connection.say(auth(CONTINUE, name, step.data))
+        connection.say(words)
+        return True
+
+
+def _takes(connection: Connection, words: bytes) -> bool:
+    return cast("Dialect5", connection.dialect).takes(words)
 
 
 def _connect_of(guest: Admitted) -> v5.Connect:

@@ -80,17 +80,11 @@ class Outbox:
         """
         self._dialect = dialect
         self._window = min(self._limits.max_inflight, dialect.window)  # MQTT 5 [MQTT-3.3.4-9]
-        self._keep(lambda message: may_receive(message.topic))
         self._line = line
         self._sent = sent or _unheard
         self.dropped = 0
-        self._again.clear()
-        for packet_id, message in list(self._in_flight.items()):
-            if message is None or may_receive(message.topic):
-                self._again.append(packet_id)
-            else:
-                del self._in_flight[packet_id]
-        self.flush()
+        self._again = deque(self._in_flight)
+        self.restrict(may_receive)
 
     def detach(self) -> None:
         """The client has gone; what is in flight stays so."""
@@ -177,8 +171,14 @@ class Outbox:
             self.flush()
 
     def restrict(self, may_receive: Callable[[str], bool]) -> None:
-        """The client has other rights now: forget what waits and is not for it."""
+        """The client has these rights now: forget what waits and is not for it, and send the rest."""
         self._keep(lambda message: may_receive(message.topic))
+        for packet_id in list(self._again):
+            message = self._in_flight[packet_id]
+            if message is not None and not may_receive(message.topic):
+                self._again.remove(packet_id)
+                del self._in_flight[packet_id]
+        self.flush()
 
     def _keep(self, wanted: Callable[[Message], bool]) -> None:
         if self._queue:

@@ -50,6 +50,7 @@ REASONS: Final[Mapping[str, Reason]] = {
     "no-data": Reason(4, 0x87, "Put the access token into the Authentication Data, as the method says."),
     "message": Reason(4, 0x87, "Send the Authentication Data in the form and order of the method."),
     "proof": Reason(4, 0x87, "Sign the nonce that came last, with the key that the token is bound to."),
+    "no-room": Reason(0, 0x95, "Raise Maximum Packet Size: the challenge is longer than you take."),
     "validator-failed": Reason(3, 0x88, "The validator has a fault: see the log of whoever wrote it."),
 }
 
