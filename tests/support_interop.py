@@ -6,6 +6,7 @@
 import contextlib
 import subprocess
 from collections.abc import Iterator
+from typing import Any
 
 from support_cli import needs
 
@@ -15,9 +16,9 @@ __all__ = ["Running", "interop_lab", "start"]
 
 
 @contextlib.contextmanager
-def interop_lab() -> Iterator[Lab]:
-    """A running lab with the three devices."""
-    with Lab() as lab:
+def interop_lab(**options: Any) -> Iterator[Lab]:
+    """A running lab with the three devices; ``options`` are those of ``Lab``."""
+    with Lab(**options) as lab:
         lab.register("thing")
         lab.register("other")
         lab.register("reader", subscribe=["devices/#"])

@@ -1,0 +1,132 @@
+"""Eclipse Paho's Python client, unchanged, over each listener, in both versions, with each carrier."""
+
+import contextlib
+import ssl
+from collections.abc import Iterator
+from queue import Queue
+from typing import Any
+
+import paho.mqtt.client as paho
+import pytest
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from support_interop import interop_lab
+
+from labkit import Lab
+
+TOPIC = "devices/thing/echo"
+WAYS = [
+    ("mqtt", "password"),
+    ("mqtt", "username"),
+    ("mqtts", "password"),
+    ("mqtts", "username"),
+    ("ws", "password"),
+    ("ws", "username"),
+    ("ws", "header"),
+    ("wss", "password"),
+    ("wss", "header"),
+]
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[Lab]:
+    with interop_lab(tls=True) as running:
+        yield running
+
+
+class Inside:
+    """A paho client with its answers in queues."""
+
+    def __init__(self, lab: Lab, scheme: str, version: int, carrier: str, token: str, **tls: Any) -> None:
+        self.answers: Queue[Any] = Queue()
+        self.messages: Queue[bytes] = Queue()
+        self.endings: Queue[Any] = Queue()
+        self.paho = client = paho.Client(
+            CallbackAPIVersion.VERSION2,
+            "thing",
+            protocol=MQTTProtocolVersion(version),
+            transport="websockets" if scheme.startswith("ws") else "tcp",
+            reconnect_on_failure=False,
+        )
+        client.on_connect = lambda *args: self.answers.put(args[3])
+        client.on_disconnect = lambda *args: self.endings.put(args[3])
+        client.on_message = lambda *args: self.messages.put(args[2].payload)
+        client.on_subscribe = lambda *args: self.answers.put(args[3][0])
+        match carrier:
+            case "password":
+                client.username_pw_set("thing", token)
+            case "username":
+                client.username_pw_set(token)
+            case "header":
+                client.ws_set_options("/mqtt", {"Authorization": f"Bearer {token}"})
+            case _:
+                self.login = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+                self.login.AuthenticationMethod = carrier
+                self.login.AuthenticationData = token.encode()
+        if scheme.endswith("s") and scheme != "ws":
+            client.tls_set(**tls)
+        place = getattr(lab, scheme)
+        try:
+            client.connect(place.host, place.port, properties=getattr(self, "login", None))
+        except BaseException:
+            self.close()
+            raise
+        client.loop_start()
+
+    def close(self) -> None:
+        self.paho.disconnect()
+        self.paho.loop_stop()
+        # paho closes these when it is garbage; we do not want to wait for that.
+        sockets = [self.paho.socket(), self.paho._sockpairR, self.paho._sockpairW]
+        for sock in filter(None, sockets):
+            sock.close()
+
+
+@contextlib.contextmanager
+def inside(*args: Any, **tls: Any) -> Iterator[Inside]:
+    client = Inside(*args, **tls)
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+@pytest.mark.parametrize("version", [4, 5], ids=["3.1.1", "5"])
+@pytest.mark.parametrize(("scheme", "carrier"), [*WAYS, ("mqtt", "OAUTH2-JWT"), ("wss", "OAUTH2-JWT")])
+def test_a_message_comes_back(lab: Lab, scheme: str, carrier: str, version: int) -> None:
+    if carrier == "OAUTH2-JWT" and version == 4:
+        pytest.skip("enhanced authentication is of MQTT 5")
+    mark = lab.record.mark()
+    with inside(lab, scheme, version, carrier, lab.token("thing"), ca_certs=lab.ca_file) as client:
+        assert client.answers.get(timeout=10) == 0
+        accepted = lab.record.wait("connect.accepted", client_id="thing", since=mark)
+        assert accepted["carrier"] == ("enhanced" if carrier == "OAUTH2-JWT" else carrier)
+        client.paho.subscribe(TOPIC, 2)
+        assert client.answers.get(timeout=10) == 2
+        for qos in (0, 1, 2):
+            client.paho.publish(TOPIC, b"%d" % qos, qos)
+            assert client.messages.get(timeout=10) == b"%d" % qos
+
+
+@pytest.mark.parametrize("version", [4, 5], ids=["3.1.1", "5"])
+@pytest.mark.parametrize(("scheme", "carrier"), WAYS)
+def test_another_devices_token_opens_nothing(lab: Lab, scheme: str, carrier: str, version: int) -> None:
+    with inside(lab, scheme, version, carrier, lab.token("other"), ca_certs=lab.ca_file) as client:
+        assert client.answers.get(timeout=10).getName() == "Not authorized"
+
+
+def test_the_end_of_a_token_has_a_code(lab: Lab) -> None:
+    for scheme in ("mqtts", "wss"):
+        with inside(lab, scheme, 5, "password", lab.token("thing"), ca_certs=lab.ca_file) as client:
+            assert client.answers.get(timeout=10) == 0
+            lab.broker.disconnect("thing")
+            assert client.endings.get(timeout=10).value == 0x98
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # paho leaves a socket whose handshake failed
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("scheme", ["mqtts", "wss"])
+def test_an_authority_that_it_does_not_know_is_refused(lab: Lab, scheme: str) -> None:
+    with pytest.raises(ssl.SSLCertVerificationError):
+        Inside(lab, scheme, 5, "password", lab.token("thing"))
