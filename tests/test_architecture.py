@@ -9,7 +9,8 @@ PACKAGE = Path(__file__).resolve().parent.parent / "labkit"
 
 #: Room → floor.  Rooms of one floor do not import each other, except where ``SAME_FLOOR`` says so.
 FLOORS = {
-    "errors": 1, "clock": 1, "record": 1, "service": 1, "tls": 1, "handshakes": 1,
+    "errors": 1, "auth_methods": 1, "paho_auth": 1,
+    "clock": 1, "record": 1, "service": 1, "tls": 1, "handshakes": 1,
     "topics": 2, "rights": 2, "wire": 2, "tokens": 2,
     "authserver": 3, "broker": 3, "device": 3, "forge": 3,
     "lab": 4, "addresses": 4, "registered": 4,
@@ -19,6 +20,7 @@ FLOORS = {
 SAME_FLOOR = {
     ("record", "errors"),
     ("service", "errors"),
+    ("paho_auth", "auth_methods"),
     ("tls", "errors"),
     ("handshakes", "service"),
     ("tokens", "topics"),
