@@ -1,6 +1,7 @@
-"""A device that logs in to an MQTT 3.1.1 broker with OAuth2 access tokens, and stays logged in.
+"""A device that logs in to an MQTT broker, 3.1.1 or 5, with OAuth2 access tokens, and stays logged in.
 
-Copy this file.  It needs httpx, paho-mqtt and two exceptions of ``labkit.errors``.  To try it on a lab:
+Copy this file, ``paho_auth.py`` and ``auth_methods.py``.  They need httpx, paho-mqtt and two exceptions of
+``labkit.errors``.  To try it on a lab:
 
 >>> from labkit import Lab
 >>> with Lab() as lab:
@@ -33,9 +34,11 @@ from urllib.parse import quote_plus
 
 import httpx
 import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+from paho.mqtt.enums import MQTTErrorCode
 
+from labkit.auth_methods import METHODS, Method
 from labkit.errors import ConnectionFailed, TokenRequestFailed
+from labkit.paho_auth import AuthClient
 
 __all__ = ["Clock", "Device", "Message", "SystemClock", "Token", "TokenSource"]
 
@@ -321,11 +324,15 @@ def _tls_context(ca_file: str | None, certificate: tuple[str, str] | None = None
 
 # The connection: paho-mqtt with a token on board, and its rough edges taken off
 
-_REFUSALS = {  # by paho's number: the return code of MQTT 3.1.1 §3.2.2.3, and what to do about it
+_AUTH = -1  # stands for a packet id, as AUTH has none
+_REFUSALS = {  # by the reason code of MQTT 5 §3.2.2.2: the one of 3.1.1 §3.2.2.3, and what to do about it
     128: (None, "it closed the connection without a word; it may expect TLS"),
-    130: (1, "it does not speak MQTT 3.1.1, or no MQTT at all; check host and port"),
+    130: (1, "it does not speak this version of MQTT, or no MQTT at all; check host, port and version"),
+    132: (1, "it does not speak this version of MQTT; choose another"),
     133: (2, "it does not take this client identifier; register the device under another"),
     136: (3, "it cannot serve, or cannot check tokens, at the moment; try later"),
+    137: (3, "it is busy; try later"),
+    140: (4, "it does not know this way to authenticate; choose another method or carrier"),
     134: (4, "it does not believe the token; compare issuer, audience and lifetime with what it expects"),
     135: (5, "the token gives no right to connect like this; compare client id, scopes and will topic"),
 }
@@ -353,7 +360,13 @@ class Connection:
     _: KW_ONLY
     host: str
     port: int
-    carrier: Literal["password", "username"] = "password"  #: of the token; brokers log user names
+    version: Literal[4, 5] = 4  #: of MQTT: 4 stands for 3.1.1
+    #: Where the token travels.  Brokers log user names; a header needs WebSocket, ``"enhanced"`` MQTT 5.
+    carrier: Literal["password", "username", "header", "enhanced"] = "password"
+    method: str = "OAUTH2-JWT"  #: of enhanced authentication, one of ``auth_methods.METHODS``
+    proof_key: Any = None  #: private key that tokens are bound to, for ``OAUTH2-POP``
+    transport: Literal["tcp", "websockets"] = "tcp"
+    websocket_path: str = "/mqtt"
     clean_session: bool = False  #: False: the broker keeps subscriptions and messages between connections
     keep_alive: int = 60  #: seconds
     will: Message | None = None  #: what the broker publishes for us when we are gone without a word
@@ -362,8 +375,9 @@ class Connection:
     record: Any = None  #: where to write what happened
 
     def __post_init__(self) -> None:
-        if self.carrier not in ("password", "username"):
-            raise ValueError("carrier is 'password' or 'username'")
+        self._method = self._checked()
+        self._shown = ""  # the token that the header of a WebSocket request carries
+        self._parting: int | None = None  # the reason code of the broker's DISCONNECT
         #: Whether the broker has let us in and the connection stands, as far as we know.
         self.connected = False
         self._wanted = False  # whether it should stand
@@ -379,13 +393,32 @@ class Connection:
         self._overflowed = False
         self._paho = self._new_client()
 
+    def _checked(self) -> Method | None:
+        """The method of enhanced authentication, if any.  Raises ``ValueError``: the options do not fit."""
+        if self.version not in (4, 5):
+            raise ValueError("version is 4 (MQTT 3.1.1) or 5")
+        if self.transport not in ("tcp", "websockets"):
+            raise ValueError("transport is 'tcp' or 'websockets'")
+        if self.carrier not in ("password", "username", "header", "enhanced"):
+            raise ValueError("carrier is 'password', 'username', 'header' or 'enhanced'")
+        if self.carrier == "header" and self.transport != "websockets":
+            raise ValueError("a header needs transport='websockets': over TCP there is none")
+        if self.carrier != "enhanced":
+            return None
+        if self.version != 5:
+            raise ValueError("enhanced authentication needs version=5: MQTT 3.1.1 has no AUTH packet")
+        if self.method not in METHODS:
+            raise ValueError(f"method is one of {', '.join(METHODS)}")
+        return METHODS[self.method](self.proof_key)
+
     def publish(
         self, topic: str, payload: Any, qos: int = 1, timeout: float = _PATIENCE, *, retain: bool = False
     ) -> None:
         """Publish, and wait for the acknowledgement (with QoS 0: until it is written).
 
         Raises ``ConnectionFailed``: it was not sent, and will not be.  ``TimeoutError``: no acknowledgement
-        within ``timeout`` seconds; it will be sent again.
+        within ``timeout`` seconds; it will be sent again.  With MQTT 5 also ``PermissionError``: the broker
+        does not take it (3.1.1 has no word for that), and ``ValueError``: it is too long for the broker.
         """
         with self._held(timeout):
             sent = self._paho.publish(topic, payload, qos, retain)
@@ -394,8 +427,12 @@ class Connection:
         try:
             sent.wait_for_publish(timeout)
         except (RuntimeError, ValueError):
-            reason = "no connection, or too many messages wait for one"
-            raise ConnectionFailed(f"{topic!r} was not published: {reason}") from None
+            if sent.rc < 0x80:
+                reason = "no connection, or too many messages wait for one"
+                raise ConnectionFailed(f"{topic!r} was not published: {reason}") from None
+        if sent.rc >= 0x80:
+            advice = f"reason code 0x{sent.rc:02X}; the token needs a scope such as mqtt.publish:{topic}"
+            raise PermissionError(f"the broker refuses the message to {topic!r}: {advice}")
         if not sent.is_published():
             raise TimeoutError(f"no acknowledgement of {topic!r} within {timeout:g} s; it will be sent again")
 
@@ -444,9 +481,13 @@ class Connection:
             self._hang_up()
             if self.carrier == "password":  # without a user name paho would drop it, and not say so
                 self._paho.username_pw_set(self.client_id, access_token)
-            else:
+            elif self.carrier == "username":
                 self._paho.username_pw_set(access_token, "")
-            self._answers, self._ended = {}, False
+            elif self.carrier == "header" and not _is_text(access_token):
+                raise ConnectionFailed("the token is no text of printable ASCII: no header can carry it")
+            self._shown = access_token
+            self._paho.aim(self.host, self.port, self.keep_alive, self._method, access_token)
+            self._answers, self._ended, self._parting = {}, False, None
             try:
                 self._paho.reconnect()
                 name = f"network-{self.client_id}"
@@ -464,12 +505,28 @@ class Connection:
                 self._hang_up()
                 raise
 
+    def _swap(self, access_token: str, timeout: float = _PATIENCE) -> None:
+        """Show another token on the connection that stands.  Spec: MQTT 5 §4.12.1.
+
+        Messages flow meanwhile.  Raises ``ConnectionFailed``: the broker does not take it, or is gone.
+        """
+        with self._held():
+            self._answers.pop(_AUTH, None)
+            try:
+                self._paho.reauthenticate(access_token)
+            except ValueError as error:  # the connection has just ended
+                raise ConnectionFailed(f"no re-authentication: {error}") from None
+        self._answer_to(_AUTH, "AUTH", timeout)
+
     def _refusal(self, answer: int) -> ConnectionFailed:
-        return_code, advice = _REFUSALS.get(answer, _REFUSALS[128])
-        code = ""
-        if return_code is not None:
+        unknown = (None, f"reason code 0x{answer:02X} (MQTT 5 §3.2.2.2)")
+        return_code, advice = _REFUSALS.get(answer, unknown)
+        if self.version == 5 and return_code is not None and answer != 130:
+            return_code = answer
+        code, advice = "", self._paho.objection or advice
+        if return_code is not None and not self._paho.objection:
             self._note("connect.refused", return_code=return_code)
-            code = f" (CONNACK {return_code})"
+            code = f" (CONNACK {return_code if self.version == 4 else f'0x{answer:02X}'})"
         message = f"{self._broker} refuses {self.client_id}{code}: {advice}"
         return ConnectionFailed(message, return_code=return_code)
 
@@ -503,15 +560,21 @@ class Connection:
             self._network.join(_FAREWELL)
             while self._network.is_alive():  # the broker does not read: cut the line
                 line: Any = self._paho.socket()
+                line = getattr(line, "_socket", line)  # what paho's WebSocket has inside
                 with contextlib.suppress(OSError, AttributeError):  # gone, or None
                     line.shutdown(socket.SHUT_RDWR)
                 self._network.join(_FAREWELL)
         if (rest := self._paho.socket()) is not None:
             rest.close()
 
-    def _new_client(self) -> paho.Client:
-        version = CallbackAPIVersion.VERSION2
-        client = paho.Client(version, self.client_id, self.clean_session, reconnect_on_failure=False)
+    def _new_client(self) -> AuthClient:
+        client = AuthClient(
+            self.client_id, version=self.version, clean=self.clean_session, transport=self.transport
+        )
+        if self.transport == "websockets":
+            client.ws_set_options(self.websocket_path, self._headers)
+        client.on_disconnect, client.on_refused = self._on_disconnect, self._on_refused
+        client.on_reauthenticated = self._on_reauthenticated
         client.on_connect, client.on_subscribe = self._on_connect, self._on_subscribe
         client.on_message = self._on_message
         client.on_socket_register_write = lambda *_: None  # leaves all writing to the network thread
@@ -521,8 +584,12 @@ class Connection:
             client.tls_set_context(_tls_context(self.ca_file, self.certificate))
         if self.will is not None:
             client.will_set(self.will.topic, self.will.payload, self.will.qos, self.will.retain)
-        client.connect_async(self.host, self.port, self.keep_alive)  # notes the address, connects nothing
+        client.aim(self.host, self.port, self.keep_alive)
         return client
+
+    def _headers(self, usual: dict[str, str]) -> dict[str, str]:
+        """Those of a WebSocket request, asked for anew at every attempt."""
+        return {**usual, "Authorization": f"Bearer {self._shown}"} if self.carrier == "header" else usual
 
     def _serve(self) -> None:
         """The network thread: read, write and ping until the connection ends."""
@@ -542,6 +609,17 @@ class Connection:
             self._session_present, self.connected = flags.session_present, reason.value == 0
             self._answers[0] = [reason.value]
             self._changed.notify_all()
+
+    def _on_disconnect(self, _client: Any, _data: Any, flags: Any, reason: Any, _properties: Any) -> None:
+        self._parting = reason.value if flags.is_disconnect_packet_from_server else None
+
+    def _on_reauthenticated(self) -> None:
+        with self._changed:
+            self._answers[_AUTH] = [0]
+            self._changed.notify_all()
+
+    def _on_refused(self, topic: str, reason_code: int) -> None:
+        self._note("publish.refused", topic=topic, reason_code=reason_code)
 
     def _on_subscribe(self, _client: Any, _data: Any, packet_id: int, reasons: Any, _properties: Any) -> None:
         with self._changed:
@@ -574,7 +652,8 @@ class Device(Connection):
 
     ::
 
-        at 70-90 % of the token's life                fetch a new token, then swap the connection
+        at 70-90 % of the token's life                fetch a new token, then swap the connection;
+                                                      with enhanced authentication, only the token
         CONNACK 4 or 5: the broker refuses the token  fetch a new token, once; then back off
         any other failure, or a loss                  back off, with full jitter
     """
@@ -637,6 +716,7 @@ class Device(Connection):
                 if self.connected:
                     self._note("disconnected", reason="asked to")
                 self._hang_up()
+                self._paho.close()
                 self._paho = self._new_client()  # gone is the old one, and what nobody acknowledged
         finally:
             if in_turn:
@@ -670,7 +750,9 @@ class Device(Connection):
         """A new token for a living connection, a new connection for a lost one."""
         try:
             if self.connected:
-                self._log_in(self.tokens.fetch())  # however long the fetch takes, the old connection lives on
+                token = self.tokens.fetch()  # however long that takes, the old connection lives on
+                if self._method is None or not self._reauthenticate(token):
+                    self._log_in(token, retry=self._method is not None)
                 self._failures = 0
                 self._note("refreshed")
             else:
@@ -679,13 +761,26 @@ class Device(Connection):
             self._back_off(error)
             raise
 
+    def _reauthenticate(self, token: Token) -> bool:
+        """Swap the token and keep the connection; whether the broker has taken it."""
+        try:
+            self._swap(token.access_token)
+        except ConnectionFailed as failure:
+            self._demand_wanted()
+            self._note("reauth.failed", reason=self._paho.objection or str(failure))
+            return False
+        self._carried, self._trouble = token, ""
+        self._plan(token.refresh_at)
+        self._note("reauthenticated")
+        return True
+
     def _log_in(self, token: Token, timeout: float = _PATIENCE, retry: bool = False) -> None:
         """Carry ``token`` to the broker; if it is refused and ``retry``, carry another."""
         self._carried = token
         try:
             self._open(token.access_token, timeout)
         except ConnectionFailed as refusal:
-            if refusal.return_code in (4, 5):
+            if refusal.return_code in (4, 5, 0x86, 0x87):
                 self.tokens.discard()  # no token is refused twice
                 if retry:
                     self._log_in(self.tokens.current(), timeout)
@@ -724,7 +819,8 @@ class Device(Connection):
             self._timer = self.clock.call_at(when, lambda: self._in_background(self._renew))
 
     def _lost(self) -> None:
-        self._note("disconnected", reason="closed by the broker")
+        code = {} if self._parting is None else {"reason_code": self._parting}
+        self._note("disconnected", reason="closed by the broker", **code)
         self._in_background(self._recover)
 
     def _in_background(self, task: Callable[[], None]) -> Future[None]:

@@ -59,11 +59,11 @@ def test_a_room_imports_only_rooms_below_it(path: Path) -> None:
         assert other_floor < FLOORS[room], f"{room} is on floor {FLOORS[room]} and imports {other}"
 
 
-def test_the_device_takes_nothing_of_labkit_but_its_errors() -> None:
-    assert _imports(PACKAGE / "device.py") <= {"errors"}
+def test_the_device_takes_nothing_of_labkit_but_its_errors_and_what_paho_lacks() -> None:
+    assert _imports(PACKAGE / "device.py") <= {"errors", "auth_methods", "paho_auth"}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: p.relative_to(PACKAGE).as_posix())
 def test_a_module_fits_in_one_reading(path: Path) -> None:
-    limit = 780 if path.name == "device.py" else 300  # that one is made to be copied: one file on purpose
+    limit = 880 if path.name == "device.py" else 300  # that one is made to be copied: one file on purpose
     assert len(path.read_text(encoding="utf-8").splitlines()) <= limit

@@ -822,7 +822,7 @@ def test_a_token_that_fits_no_field_is_an_error_and_costs_no_connection(
 @pytest.mark.parametrize(
     ("answer", "return_code", "sentence"),
     [
-        (b"\x20\x02\x00\x01", 1, "MQTT 3.1.1"),
+        (b"\x20\x02\x00\x01", 1, "this version of MQTT"),
         (b"\x20\x02\x00\x02", 2, "client identifier"),
         (b"\x20\x02\x00\x03", 3, "try later"),
         (b"\x20\x02\x00\x04", 4, "does not believe the token"),

@@ -73,6 +73,9 @@ Tell: TypeAlias = Callable[["Teller", Event], None]
 LEFT_OUT: Final[Mapping[tuple[str, str], str]] = {
     ("device", "backing-off"): "lasts a random time; what failed before it, and what follows, are told",
     ("device", "refreshed"): "the new token and the new CONNECT are told",
+    ("device", "reauthenticated"): "the broker's word about the AUTH is told",
+    ("device", "reauth.failed"): "the broker's word about the AUTH, and the new CONNECT, are told",
+    ("device", "publish.refused"): "the broker's refusal is told",
 }
 
 
