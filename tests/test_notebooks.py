@@ -247,7 +247,7 @@ def bare(source: str, name: str) -> str:
         if isinstance(node, ast.FunctionDef) and node.name == name
     )
     function.returns = None
-    for arg in function.args.args:
+    for arg in (*function.args.args, *filter(None, (function.args.vararg, function.args.kwarg))):
         arg.annotation = None
     text = ast.unparse(function)
     return re.sub(r"^(\s*\w+): [\w\[\], ]+ = ", r"\1 = ", text, flags=re.M)
