@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 BENCH = Path(__file__).parent / "bench"
-SECTIONS = ["tokens", "connect", "refuse", "start", "memory", "validate", "swap"]
+SECTIONS = ["tokens", "connect", "refuse", "start", "memory", "validate", "swap", "flow"]
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +37,7 @@ def test_every_section_is_measured_and_has_rows_for_our_own_servers(run: tuple[s
     assert {"admitted", "refused: forged"} <= {row["name"] for row in sections["refuse"]["rows"]}
     assert {row["name"] for row in sections["validate"]["rows"]} == {"ES256", "RS256", "EdDSA"}
     assert len(sections["swap"]["rows"]) == 2
+    assert [(row["lost"], row["doubled"]) for row in sections["flow"]["rows"]][:2] == [(0, 0), (0, 0)]
     assert run[1]["quick"] is True
 
 

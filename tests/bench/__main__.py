@@ -10,6 +10,7 @@ ratios to the peers and the targets met or not; the exit status says nothing abo
     memory      memory of `labkit up` under load
     validate    a token's checks next to the bare cryptography
     swap        how long a device is away while it swaps its token
+    flow        what a stream of messages notices of it, by re-authentication and by reconnect
 
 Peers that are not installed are listed as absent.  mosquitto and RabbitMQ come from the system
 (apt-get install mosquitto rabbitmq-server); the npm packages go into a cache folder outside the repository

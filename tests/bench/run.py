@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import connects, labs, swaps, tokens, validation
+from bench import connects, flows, labs, swaps, tokens, validation
 from bench.children import Unavailable
 from bench.report import Bystanders, Plan, Section, machine, say, show, write
 
@@ -23,6 +23,7 @@ SECTIONS: dict[str, Callable[[Plan], Section]] = {
     "memory": labs.memory,
     "validate": validation.measure,
     "swap": swaps.measure,
+    "flow": flows.measure,
 }
 
 
