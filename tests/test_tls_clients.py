@@ -1,12 +1,14 @@
 """Every client of ours refuses a server that is not who it should be, in a sentence, and tells it nothing."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support_tls import BAD_CERTIFICATES, impostor
+from support_tokens import AUDIENCE, CLIENT, token
 
 from labkit import Device
-from labkit.device import TokenSource
+from labkit.device import Token, TokenSource
 from labkit.errors import ConnectionFailed, TokenRejected, TokenRequestFailed
 from labkit.tokens import IntrospectionClient, JwksCache, TokenValidator
 
@@ -23,13 +25,21 @@ def test_a_token_source_keeps_its_secret(fault: str, tmp_path: Path) -> None:
             TokenSource.from_issuer(url, "dev-1", "secret", ca_file=ca_file)
 
 
-# paho leaves the socket of a failed handshake to the garbage collector.
-@pytest.mark.filterwarnings("ignore:Exception ignored in. <ssl.SSLSocket")
 @pytest.mark.parametrize("fault", BAD_CERTIFICATES)
-def test_a_device_keeps_its_token(fault: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "way",
+    [
+        {"version": 4},
+        {"version": 5, "carrier": "enhanced"},
+        {"version": 5, "transport": "websockets"},
+        {"version": 4, "transport": "websockets", "carrier": "header"},
+    ],
+    ids=lambda way: "-".join(map(str, way.values())),
+)
+def test_a_device_keeps_its_token(way: dict[str, Any], fault: str, tmp_path: Path) -> None:
     with impostor(fault, tmp_path) as (port, ca_file):
-        device = Device("dev-1", "secret", host="127.0.0.1", port=port, ca_file=ca_file)
-        device.tokens._token = _good_token()
+        device = Device("dev-1", "secret", host="127.0.0.1", port=port, ca_file=ca_file, **way)
+        device.tokens._token = Token(access_token="e30.e30.e30")
         with pytest.raises(ConnectionFailed, match="certificate verify failed"):
             device.connect()
 
@@ -38,8 +48,6 @@ def test_a_device_keeps_its_token(fault: str, tmp_path: Path) -> None:
 @pytest.mark.conformance("RS-34")
 def test_a_relying_party_believes_nobody_else(fault: str, tmp_path: Path) -> None:
     """It fails closed, and says that it could not ask."""
-    from support_tokens import AUDIENCE, CLIENT, token
-
     with impostor(fault, tmp_path) as (port, ca_file):
         issuer = f"https://127.0.0.1:{port}"
         told: list[int | str] = []
@@ -53,9 +61,3 @@ def test_a_relying_party_believes_nobody_else(fault: str, tmp_path: Path) -> Non
         assert "certificate" in str(told[0])
         keys.close()
         asking.close()
-
-
-def _good_token() -> object:
-    from labkit.device import Token
-
-    return Token(access_token="e30.e30.e30")
