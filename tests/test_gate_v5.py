@@ -208,9 +208,12 @@ def test_a_refused_publish_says_why_only_if_the_client_wants_to_know(place: Site
 
 
 def test_a_shared_subscription_is_refused_as_such(place: Site) -> None:
-    """CONNACK has said that there are none: MQTT 5 §3.2.2.3.13."""
+    """CONNACK has said that there are none, so it is a protocol error: MQTT 5 §3.2.2.3.13."""
     with enter(place) as client:
-        assert client.ask(Subscription(topic_filter="$share/g/devices/dev-1/x", qos=1)) == (0x9E,)
+        shared = Subscription(topic_filter="$share/g/devices/dev-1/x", qos=1)
+        client.say(v5.Subscribe(packet_id=1, subscriptions=(shared,)))
+        assert client.expect(v5.Disconnect).reason_code == 0x9E
+        assert client.ended()
 
 
 def test_too_many_subscriptions_are_over_the_quota() -> None:

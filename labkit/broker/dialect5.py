@@ -38,7 +38,7 @@ LIMITATIONS: Final = (
     Limitation("topic aliases", "Topic Alias Maximum absent; DISCONNECT 0x94", "§3.2.2.3.8"),
     Limitation("response information", "the property absent from CONNACK", "§3.2.2.3.15"),
     Limitation("another server to use", "no Server Reference", "§3.2.2.3.16"),
-    Limitation("shared subscriptions", "Shared Subscription Available 0; SUBACK 0x9E", "§3.2.2.3.13"),
+    Limitation("shared subscriptions", "Shared Subscription Available 0; DISCONNECT 0x9E", "§3.2.2.3.13"),
     Limitation("checking the payload's format", "0x99 is never sent", "§3.3.2.3.2"),
     Limitation("0x10 No matching subscribers", "PUBACK and PUBREC say 0x00", "§3.4.2.1"),
 )

@@ -43,7 +43,13 @@ async def subscribe(
 async def subscribe5(
     broker: "InnerBroker", session: "Session", connection: Connection, packet: v5.Subscribe
 ) -> None:
-    """What MQTT 5 can ask for."""
+    """What MQTT 5 can ask for.
+
+    Raises:
+        MalformedPacket: shared subscriptions, though CONNACK has said that there are none (§3.2.2.3.13).
+    """
+    if any(wish.topic_filter.startswith("$share/") for wish in packet.subscriptions):
+        raise MalformedPacket("a shared subscription", spec="MQTT 5 §3.2.2.3.13", reason_code=0x9E)
     identifier = cast("int", packet.properties.get(Property.SUBSCRIPTION_IDENTIFIER, 0))
     await _subscribe(broker, session, connection, packet.packet_id, list(packet.subscriptions), identifier)
 
