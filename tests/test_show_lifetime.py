@@ -106,6 +106,20 @@ def test_a_swap_a_leave_and_a_take_over() -> None:
     )
 
 
+def test_a_reauthentication_is_a_swap_without_a_gap() -> None:
+    with Lab() as lab:
+        lab.register("lamp-1", lifetime=300)
+        with lab.device("lamp-1", version=5, carrier="enhanced", random=Random(41)) as device:
+            lab.clock.advance(seconds=100)
+            device.refresh()
+            lab.clock.advance(seconds=50)
+        lines = told(lab.record).splitlines()
+    assert [re.split(r" {2,}", line.strip())[-2:] for line in lines[2:4]] == [
+        ["0 s to 100 s", "swap"],
+        ["100 s to 150 s", "left"],
+    ]
+
+
 def test_a_swap_is_one_whichever_end_was_written_first() -> None:
     start = [
         ("authserver token.issued", {"jti": "a", "lifetime": 300, "iat": 1000}),

@@ -117,8 +117,9 @@ class _Reader:
             case "broker", "connect.accepted":
                 self._connected(event, self._token(event))
                 self._expected["connection", name] += 1
-            case "broker", "reauth.accepted":
-                self._token(event)
+            case "broker", "reauth.accepted":  # the same connection, by another token: a swap without a gap
+                self._end_oldest(self._life(name), "swap")
+                self._connected(event, self._token(event))
             case "device", "connected" if not self._expected_too("connection", name):
                 tokens = self._life(name).tokens
                 self._end_oldest(self._life(name), "left")  # nobody else says when it did
