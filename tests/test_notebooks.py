@@ -224,6 +224,7 @@ CARRIED = [
     ("06", "connect"), ("06", "matches"),
     ("07", "connect"), ("07", "introspect"),
     ("08", "new_client"), ("08", "answer_to"), ("08", "seen"), ("08", "upgrade"), ("08", "thumbprint"),
+    ("09", "connect"), ("09", "auth"), ("09", "heard"), ("09", "ask"),
     ("10", "knock"), ("10", "stranger"), ("11", "by_jwk"),
 ]  # fmt: skip
 
