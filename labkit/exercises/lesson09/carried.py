@@ -14,8 +14,8 @@ NAME = v5.Property.AUTHENTICATION_METHOD
 DATA = v5.Property.AUTHENTICATION_DATA
 
 
-def connect(client_id: str, method: str, data: bytes, **more: Any) -> v5.Connect:
-    return v5.Connect(client_id=client_id, properties={NAME: method, DATA: data}, **more)
+def connect(client_id: str, method: str, data: bytes) -> v5.Connect:
+    return v5.Connect(client_id=client_id, properties={NAME: method, DATA: data})
 
 
 def auth(code: int, method: str, data: bytes = b"") -> v5.Auth:
