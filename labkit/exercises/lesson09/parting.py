@@ -58,7 +58,7 @@ ex.codes.check(codes)
         Wrong(says="one word for each of the ends", answer={"expired": "0x87"}),
     ),
     hints=(
-        "The cell above has ended four connections, and the text below it names a fifth code.",
+        "The cell above has ended five connections, and the text below it names one more code.",
         "0x87 is for a token that is no good any more, 0x8B for a server that goes down.",
         "0x87, 0x8E, 0x8B, 0x98 and 0x8D, in the order of the cell.",
     ),
