@@ -135,3 +135,22 @@ def test_who_does_not_answer_the_end_of_tls_holds_nobody_up(secured: Secured) ->
         secured.place.broker.disconnect("dev-1")
         assert not secured.place.broker.connections
         secured.place.record.wait("connection.closed", client_id="dev-1")
+
+
+def test_who_ends_tls_in_an_orderly_way_leaves_no_failed_task(secured: Secured) -> None:
+    """TLS has begun to close by itself when the gate comes to close the socket."""
+    gate = secured.place.broker._gate_keeper
+    assert gate is not None
+    with secured.client(Client) as client:
+        client.send(Connect(client_id="dev-1", username="x", password=secured.place.token().encode()))
+        assert client.expect(Connack).return_code == 0
+        task = gate.live["dev-1"].task
+        assert task is not None
+        assert isinstance(client.socket, ssl.SSLSocket)
+        client.socket.unwrap()
+    secured.place.record.wait("connection.closed", client_id="dev-1")
+
+    async def outcome() -> None:
+        await task
+
+    secured.place.broker.call(outcome())

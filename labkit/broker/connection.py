@@ -182,11 +182,12 @@ class Connection(asyncio.Protocol):
         if self._deadline is not None:
             self._deadline.cancel()
         self._deadline = self._loop.call_later(_LINGER, self.abort)
-        if self._eof or not self._transport.can_write_eof() or self._transport.is_closing():
-            self._transport.close()  # TLS and WebSocket send what is written, and have an end of their own
-        else:
-            self._transport.write_eof()
-            self.resume()
+        if not self._transport.is_closing():  # see :meth:`closed`
+            if self._eof or not self._transport.can_write_eof():
+                self._transport.close()  # TLS and WebSocket send what is written, and have their own end
+            else:
+                self._transport.write_eof()
+                self.resume()
         return True
 
     def say(self, data: bytes) -> None:
@@ -252,7 +253,8 @@ class Connection(asyncio.Protocol):
         if transport is None:
             return
         self._lost = self._loop.create_future()
-        transport.close()
+        if not transport.is_closing():  # TLS that is closed a second time can be neither asked nor aborted
+            transport.close()
         if self._stall is not None:
             self._stall.cancel()
         if transport.get_write_buffer_size() or not transport.can_write_eof():
