@@ -6,35 +6,13 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from support_cli import needs, run_labkit
+from support_cli import UP, ended, labkit_up, needs, run_labkit
 from support_tokens import tampered
-
-_UP = [sys.executable, "-m", "labkit", "up"]
-
-
-@contextmanager
-def _up(*options: str) -> "Iterator[tuple[dict[str, Any], subprocess.Popen[str]]]":
-    flags = subprocess.CREATE_NEW_PROCESS_GROUP if sys.platform == "win32" else 0
-    server = subprocess.Popen(
-        [*_UP, "--json", *options],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        creationflags=flags,
-    )
-    try:
-        assert server.stdout is not None
-        yield json.loads(server.stdout.readline()), server
-    finally:
-        server.kill()
-        server.communicate(timeout=10)
 
 
 def _token(facts: dict[str, Any], number: int = 0) -> str:
@@ -57,7 +35,7 @@ def _mosquitto_pub(facts: dict[str, Any], client_id: str, user: str, password: s
 
 
 def test_up_prints_one_line_of_json_with_everything_a_program_needs() -> None:
-    with _up("--device", "pump-1") as (facts, _):
+    with labkit_up("--device", "pump-1") as (facts, _):
         assert facts["audience"] == "https://mqtt.lab"
         for name in ("issuer", "token_endpoint", "introspection_endpoint", "revocation_endpoint", "jwks_uri"):
             assert facts[name].startswith("http://127.0.0.1:")
@@ -81,18 +59,12 @@ def test_up_prints_one_line_of_json_with_everything_a_program_needs() -> None:
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
 def test_up_ends_at_once_on_a_signal(name: str) -> None:
-    with _up() as (_, server):
-        if sys.platform == "win32":
-            server.send_signal(signal.CTRL_BREAK_EVENT)
-        else:
-            server.send_signal(getattr(signal, name))
-        _, errors = server.communicate(timeout=10)
-        assert server.returncode == 0
-        assert "Traceback" not in errors
+    with labkit_up() as (_, server):
+        assert ended(server, name) == (0, "", "")
 
 
 def test_up_serves_curl_and_mosquitto() -> None:
-    with _up() as (facts, _):
+    with labkit_up() as (facts, _):
         first, second = facts["devices"][:2]
         curl = [needs("curl"), "-s", "-u", f"{first['client_id']}:{first['client_secret']}"]
         curl += ["-d", "grant_type=client_credentials", "--noproxy", "*", facts["token_endpoint"]]
@@ -111,7 +83,7 @@ def test_up_serves_curl_and_mosquitto() -> None:
 @pytest.mark.parametrize("options", [("introspection", "opaque"), ("both", "jwt")])
 def test_up_validates_as_it_is_told(options: tuple[str, str]) -> None:
     mode, token_format = options
-    with _up("--validation", mode, "--token-format", token_format) as (facts, _):
+    with labkit_up("--validation", mode, "--token-format", token_format) as (facts, _):
         token, name = _token(facts), facts["devices"][0]["client_id"]
         assert (token.count(".") == 2) is (token_format == "jwt")
         server = (facts["resource_server"]["client_id"], facts["resource_server"]["client_secret"])
@@ -125,7 +97,7 @@ def test_up_validates_as_it_is_told(options: tuple[str, str]) -> None:
 
 
 def test_a_wrong_secret_is_invalid_client() -> None:
-    with _up() as (facts, _):
+    with labkit_up() as (facts, _):
         answer = httpx.post(
             facts["token_endpoint"],
             auth=(facts["devices"][0]["client_id"], "wrong"),
@@ -137,7 +109,7 @@ def test_a_wrong_secret_is_invalid_client() -> None:
 
 
 def test_a_live_connection_ends_when_its_token_does() -> None:
-    with _up("--token-lifetime", "2") as (facts, _):
+    with labkit_up("--token-lifetime", "2") as (facts, _):
         device = facts["devices"][0]["client_id"]
         command = [needs("mosquitto_sub"), "-h", facts["mqtt"]["host"], "-p", str(facts["mqtt"]["port"])]
         command += ["-i", device, "-u", device, "-P", _token(facts), "-t", f"devices/{device}/#", "-d"]
@@ -157,9 +129,7 @@ def test_a_live_connection_ends_when_its_token_does() -> None:
 
 
 def test_up_tells_a_person_what_to_paste() -> None:
-    server = subprocess.Popen(
-        _UP, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
-    )
+    server = subprocess.Popen(UP, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8")
     try:
         assert server.stdout is not None
         shown = ""
@@ -183,7 +153,7 @@ def test_demo_tells_the_story_and_succeeds() -> None:
 
 
 def test_inspect_decodes_and_explains_offline(tmp_path: Path) -> None:
-    with _up() as (facts, _):
+    with labkit_up() as (facts, _):
         token = _token(facts)
         keys = tmp_path / "keys.json"
         keys.write_bytes(httpx.get(facts["jwks_uri"], trust_env=False).content)
@@ -222,7 +192,7 @@ def test_a_mistake_gets_a_sentence_not_a_traceback(arguments: list[str], sentenc
 
 
 def test_a_port_in_use_gets_a_sentence() -> None:
-    with _up() as (facts, _):
+    with labkit_up() as (facts, _):
         shown = run_labkit("up", "--mqtt-port", str(facts["mqtt"]["port"]))
     assert shown.returncode == 1
     assert "choose another port" in shown.stderr

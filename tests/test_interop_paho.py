@@ -5,15 +5,12 @@ import socket
 import ssl
 import traceback
 from collections.abc import Iterator
-from queue import Queue
 from typing import Any
 
-import paho.mqtt.client as paho
 import pytest
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
-from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
+import support_paho
 from support_interop import interop_lab
+from support_paho import Inside
 
 from labkit import Lab
 
@@ -37,61 +34,8 @@ def lab() -> Iterator[Lab]:
         yield running
 
 
-class Inside:
-    """A paho client with its answers in queues."""
-
-    def __init__(self, lab: Lab, scheme: str, version: int, carrier: str, token: str, **tls: Any) -> None:
-        self.answers: Queue[Any] = Queue()
-        self.messages: Queue[bytes] = Queue()
-        self.endings: Queue[Any] = Queue()
-        self.paho = client = paho.Client(
-            CallbackAPIVersion.VERSION2,
-            "thing",
-            protocol=MQTTProtocolVersion(version),
-            transport="websockets" if scheme.startswith("ws") else "tcp",
-            reconnect_on_failure=False,
-        )
-        client.on_connect = lambda *args: self.answers.put(args[3])
-        client.on_disconnect = lambda *args: self.endings.put(args[3])
-        client.on_message = lambda *args: self.messages.put(args[2].payload)
-        client.on_subscribe = lambda *args: self.answers.put(args[3][0])
-        match carrier:
-            case "password":
-                client.username_pw_set("thing", token)
-            case "username":
-                client.username_pw_set(token)
-            case "header":
-                client.ws_set_options("/mqtt", {"Authorization": f"Bearer {token}"})
-            case _:
-                self.login = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-                self.login.AuthenticationMethod = carrier
-                self.login.AuthenticationData = token.encode()
-        if scheme.endswith("s") and scheme != "ws":
-            client.tls_set(**tls)
-        place = getattr(lab, scheme)
-        try:
-            client.connect(place.host, place.port, properties=getattr(self, "login", None))
-        except BaseException:
-            self.close()
-            raise
-        client.loop_start()
-
-    def close(self) -> None:
-        self.paho.disconnect()
-        self.paho.loop_stop()
-        # paho closes these when it is garbage; we do not want to wait for that.
-        sockets = [self.paho.socket(), self.paho._sockpairR, self.paho._sockpairW]
-        for sock in filter(None, sockets):
-            sock.close()
-
-
-@contextlib.contextmanager
-def inside(*args: Any, **tls: Any) -> Iterator[Inside]:
-    client = Inside(*args, **tls)
-    try:
-        yield client
-    finally:
-        client.close()
+def inside(lab: Lab, scheme: str, *told: Any, **tls: Any) -> contextlib.AbstractContextManager[Inside]:
+    return support_paho.inside(getattr(lab, scheme).url, "thing", *told, **tls)
 
 
 @pytest.mark.parametrize(
@@ -130,7 +74,7 @@ def test_being_sent_away_has_a_code(lab: Lab) -> None:
 @pytest.mark.parametrize("scheme", ["mqtts", "wss"])
 def test_an_authority_that_it_does_not_know_is_refused(lab: Lab, scheme: str) -> None:
     with pytest.raises(ssl.SSLCertVerificationError) as refusal:
-        Inside(lab, scheme, 5, "password", lab.token("thing"))
+        Inside(getattr(lab, scheme).url, "thing", 5, "password", lab.token("thing"))
     for frame, _ in traceback.walk_tb(refusal.tb):  # paho leaves the socket of a failed handshake open
         for sock in frame.f_locals.values():
             if isinstance(sock, socket.socket):
