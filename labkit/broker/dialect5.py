@@ -35,12 +35,24 @@ class Limitation:
 #: In the order of the standard.
 LIMITATIONS: Final = (
     Limitation("a client identifier made up by the server", "CONNACK 0x85", "§3.1.3.1"),
-    Limitation("topic aliases", "Topic Alias Maximum absent; DISCONNECT 0x94", "§3.2.2.3.8"),
+    Limitation(
+        "topic aliases, in both directions",
+        "Topic Alias Maximum absent; DISCONNECT 0x94; no PUBLISH has one",
+        "§3.2.2.3.8",
+    ),
+    Limitation("shared subscriptions", "Shared Subscription Available 0; DISCONNECT 0x9E", "§3.2.2.3.13"),
+    Limitation(
+        "a keep alive set by the server", "Server Keep Alive absent, and the client's holds", "§3.2.2.3.14"
+    ),
     Limitation("response information", "the property absent from CONNACK", "§3.2.2.3.15"),
     Limitation("another server to use", "no Server Reference", "§3.2.2.3.16"),
-    Limitation("shared subscriptions", "Shared Subscription Available 0; DISCONNECT 0x9E", "§3.2.2.3.13"),
     Limitation("checking the payload's format", "0x99 is never sent", "§3.3.2.3.2"),
     Limitation("0x10 No matching subscribers", "PUBACK and PUBREC say 0x00", "§3.4.2.1"),
+    Limitation(
+        "publishing to topics that begin with `$`, whatever the token allows",
+        "PUBACK, PUBREC and, for a will, CONNACK 0x87",
+        "§4.7.2",
+    ),
 )
 
 
@@ -153,7 +165,7 @@ class Dialect5(Dialect):
         bare = v5.encode(kind(packet_id=packet_id, reason_code=code))
         if not code or not self._talkative:
             return self._fitting(bare)
-        why: Properties = {_P.REASON_STRING: "The token of this connection does not allow this topic."}
+        why: Properties = {_P.REASON_STRING: "This connection may not publish to this topic."}
         return self._fitting(v5.encode(kind(packet_id=packet_id, reason_code=code, properties=why)), bare)
 
     def _fitting(self, *choices: bytes) -> bytes:
