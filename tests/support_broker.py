@@ -4,7 +4,7 @@ import contextlib
 import json
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, Self
 
@@ -92,10 +92,18 @@ class Site:
         self.issuer = Issuer(clock.now)
         options.setdefault("validator", TokenValidator(ISSUER, AUDIENCE, self.issuer.jwks, clock=clock))
         self.broker = Broker(clock=clock, record=self.record, **options)
+        #: How a client comes to the broker: None for TCP, else what gives it something like a socket.
+        self.door: Callable[[], Any] | None = None
+
+    def line(self) -> Any:
+        """A way to the broker, for a client: a socket, or something like one."""
+        if self.door is not None:
+            return self.door()
+        return socket.create_connection(("127.0.0.1", self.broker.mqtt.port), _TIMEOUT)
 
     def client(self) -> "Client":
-        """A socket to the broker, not yet a CONNECT."""
-        return Client(self.broker.mqtt.port)
+        """A connected client that has not said anything."""
+        return Client(self.broker.mqtt.port, self.line())
 
     def connect(self, client_id: str = "dev-1", *, token: str | None = None, **options: Any) -> "Client":
         """A client that has been let in."""
@@ -227,6 +235,10 @@ class Client:
         """Whether nothing has come, up to a PINGREQ that we send and its answer."""
         self.send(b"\xc0\0")
         return encode(self.receive()) == b"\xd0\0"  # type: ignore[arg-type]
+
+    def leave(self) -> None:
+        """Say that nothing more comes from here, and listen on."""
+        self.socket.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
         """Close the socket without a word."""

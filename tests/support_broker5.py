@@ -76,8 +76,8 @@ class Client5(Client):
 
 
 def client5(place: Site) -> Client5:
-    """A socket to the broker, not yet a CONNECT."""
-    return Client5(place.broker.mqtt.port)
+    """A connected client that has not said anything."""
+    return Client5(place.broker.mqtt.port, place.line())
 
 
 def enter(place: Site, client_id: str = "dev-1", *, token: str | None = None, **options: Any) -> Client5:

@@ -1,5 +1,6 @@
 """A raw WebSocket client: any upgrade request, any frames; and the broker's raw MQTT clients on top of it."""
 
+import contextlib
 import logging
 import socket
 import ssl
@@ -51,6 +52,7 @@ class FramedSocket:
     def __init__(self, sock: socket.socket) -> None:
         self.raw = sock
         self.closed_with: int | None = None
+        self._closing = False
         self.opcodes: list[int] = []
         self._buffer = b""
 
@@ -59,6 +61,7 @@ class FramedSocket:
 
     def frame(self, opcode: Any, data: bytes, *, fin: bool = True, mask: bool = True) -> None:
         """Send one frame of any kind."""
+        self._closing |= opcode is OP_CLOSE
         self.raw.sendall(Frame(opcode, data, fin).serialize(mask=mask))
 
     def recv(self, _size: int) -> bytes:
@@ -71,8 +74,15 @@ class FramedSocket:
             self.opcodes.append(opcode)
             if opcode == OP_CLOSE:
                 self.closed_with = int.from_bytes(payload[:2], "big") if payload else 1005
+                if not self._closing:  # RFC 6455 §5.5.1
+                    with contextlib.suppress(OSError):
+                        self.frame(OP_CLOSE, payload[:2])
             elif opcode in (OP_BINARY, OP_CONT, OP_TEXT) and payload:
                 return payload
+
+    def shutdown(self, _how: int) -> None:
+        """Say that nothing more comes from here, and listen on."""
+        self.frame(OP_CLOSE, b"")
 
     def _next(self) -> tuple[int, bytes] | None:
         head = self._take(2)
