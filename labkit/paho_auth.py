@@ -123,6 +123,7 @@ class AuthClient(paho.Client):
             return self._object("its CONNACK does not name the authentication method")
         self._entered, self._in_talk = connack.rc == 0, False
         self.maximum_packet_size = getattr(named, "MaximumPacketSize", None)
+        self._keepalive = getattr(named, "ServerKeepAlive", self._keepalive)  # [MQTT-3.2.2-21]
         in_flight = min(_IN_FLIGHT, getattr(named, "ReceiveMaximum", _IN_FLIGHT))
         self._max_inflight_messages = in_flight  # the public setter refuses while there is a connection
         with self._out_message_mutex:

@@ -28,7 +28,7 @@ def place() -> Iterator[Site]:
 def test_connack_announces_what_the_broker_can_do(place: Site) -> None:
     """Spec: MQTT 5 §3.2.2.3; what is absent has its default."""
     with client5(place) as client:
-        connack = client.enter("dev-1", place.token())
+        connack = client.enter("dev-1", place.token(), keep_alive=60)
         assert connack.reason_code == 0
         assert not connack.session_present
         assert connack.properties == {

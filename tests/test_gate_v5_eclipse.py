@@ -13,6 +13,7 @@ from eclipse5 import KNOWN
 from support_broker import Site, site
 from support_broker5 import client5, enter
 
+from labkit.broker import Limits
 from labkit.wire import v5
 from labkit.wire.v5 import Property
 
@@ -54,12 +55,21 @@ def test_a_client_that_would_take_topic_aliases_gets_none(place: Site) -> None:
             assert P.TOPIC_ALIAS not in message.properties
 
 
-@pytest.mark.parametrize("keep_alive", [0, 120, 65_535])
-def test_the_keep_alive_is_the_client_s(place: Site, keep_alive: int) -> None:
-    with client5(place) as client:
-        connack = client.enter("dev-1", place.token(), keep_alive=keep_alive)
+@pytest.mark.parametrize("wish", [0, 1, 600, 601, 65_535])
+@pytest.mark.parametrize("longest", [0, 600])
+def test_a_client_that_would_be_silent_for_too_long_is_told_so(wish: int, longest: int) -> None:
+    """Spec: MQTT 5 §3.2.2.3.14."""
+    told = {P.SERVER_KEEP_ALIVE: 600} if longest and wish not in (1, 600) else {}
+    with site(limits=Limits(max_keep_alive=longest)) as place, client5(place) as client:
+        connack = client.enter("dev-1", place.token(), keep_alive=wish)
         assert connack.reason_code == 0
-        assert P.SERVER_KEEP_ALIVE not in connack.properties
+        assert connack.properties.items() & {P.SERVER_KEEP_ALIVE: 600}.items() == told.items()
+
+
+def test_the_broker_keeps_to_the_keep_alive_that_it_has_told() -> None:
+    with site(limits=Limits(max_keep_alive=1)) as place, enter(place) as client:
+        assert client.expect(v5.Disconnect).reason_code == 0x8D
+        assert client.ended()
 
 
 def test_a_subscription_that_the_token_does_not_allow_has_a_code_of_its_own(place: Site) -> None:

@@ -211,6 +211,6 @@ def test_an_answer_that_is_too_long_leaves_its_reason_out(place: Site) -> None:
         assert client.expect(v5.Disconnect) == v5.Disconnect(
             reason_code=0x98, properties={P.REASON_STRING: "disconnected"}
         )
-    with enter(place, properties={P.MAXIMUM_PACKET_SIZE: 15}) as client:
+    with enter(place, keep_alive=60, properties={P.MAXIMUM_PACKET_SIZE: 15}) as client:
         place.broker.disconnect("dev-1")
         assert client.expect(v5.Disconnect) == v5.Disconnect(reason_code=0x98)

@@ -192,6 +192,15 @@ def test_a_message_that_the_broker_does_not_take_is_never_sent() -> None:
         assert not place.record.events("protocol.error")
 
 
+def test_the_keep_alive_of_the_server_counts() -> None:
+    """Plain paho does not look at it (MQTT 5 §3.2.2.3.14)."""
+    with site(limits=Limits(max_keep_alive=5)) as place:
+        for version, seconds in ((5, 5), (4, 60)):
+            with inside(place.broker.mqtt.port, None, place.token(), version=version) as client:
+                assert client.go() == 0
+                assert client.paho.keepalive == seconds
+
+
 def test_a_session_lives_on_and_3_1_1_still_works(place: Site) -> None:
     for version in (4, 5):
         with inside(place.broker.mqtt.port, None, place.token(), version=version) as client:
@@ -320,6 +329,7 @@ def test_the_private_names_of_paho_are_still_there() -> None:
         "_max_inflight_messages", "_out_message_mutex", "_out_messages", "_pack_remaining_length",
         "_packet_handle", "_packet_queue", "_packet_write", "_reset_sockets", "_send_disconnect",
         "_ssl_context", "_ssl_wrap_socket", "_connect_timeout", "_client_id", "_host", "_in_packet",
+        "_keepalive",
     ):  # fmt: skip
         assert hasattr(client, name), name
     client._reset_sockets()

@@ -41,9 +41,6 @@ LIMITATIONS: Final = (
         "§3.2.2.3.8",
     ),
     Limitation("shared subscriptions", "Shared Subscription Available 0; DISCONNECT 0x9E", "§3.2.2.3.13"),
-    Limitation(
-        "a keep alive set by the server", "Server Keep Alive absent, and the client's holds", "§3.2.2.3.14"
-    ),
     Limitation("response information", "the property absent from CONNACK", "§3.2.2.3.15"),
     Limitation("another server to use", "no Server Reference", "§3.2.2.3.16"),
     Limitation("checking the payload's format", "0x99 is never sent", "§3.3.2.3.2"),
@@ -64,7 +61,7 @@ class Dialect5(Dialect):
         now: the broker's clock.
     """
 
-    __slots__ = ("_longest", "_now", "_talkative", "authentication_method", "window")
+    __slots__ = ("_longest", "_now", "_talkative", "authentication_method", "server_keep_alive", "window")
 
     version = 5
     standard = "MQTT 5"
@@ -76,6 +73,8 @@ class Dialect5(Dialect):
         self.window = cast("int", properties.get(_P.RECEIVE_MAXIMUM, 0xFFFF))
         #: Set by enhanced authentication: CONNACK repeats it ([MQTT-4.12.0-5]).
         self.authentication_method: str | None = None
+        #: Seconds, where the client has to keep to ours ([MQTT-3.2.2-21]).
+        self.server_keep_alive: int | None = None
 
     def read(self, raw: bytes) -> Packet:
         return v5.parse(raw)
@@ -89,6 +88,8 @@ class Dialect5(Dialect):
         }
         if self.authentication_method is not None:
             properties[_P.AUTHENTICATION_METHOD] = self.authentication_method
+        if self.server_keep_alive is not None:
+            properties[_P.SERVER_KEEP_ALIVE] = self.server_keep_alive
         return v5.encode(v5.Connack(session_present=present, properties=properties))
 
     def takes(self, data: bytes) -> bool:

@@ -19,6 +19,8 @@ class Limits:
         max_deciding: CONNECTs that wait for a key or for introspection; one more gets return code 3.
         connect_timeout: seconds from TCP connect, or from the end of TLS's handshake, to a decision; and for
             that handshake.
+        max_keep_alive: seconds of the longest keep alive of MQTT 5; who wants a longer one or none is told
+            to keep to this one (MQTT 5 §3.2.2.3.14).  0: any, and none, are fine.
         packet_timeout: seconds in which a packet that has begun must end, and a client must read on.
         max_packet: bytes of the longest packet, its fixed header included.
         max_inflight: messages of QoS 1 and 2 on the way to one client at a time.
@@ -34,6 +36,7 @@ class Limits:
     max_pending: int = 256
     max_deciding: int = 64
     connect_timeout: float = 10.0
+    max_keep_alive: int = 600
     packet_timeout: float = 20.0
     max_packet: int = 262_144
     max_inflight: int = 20

@@ -1,6 +1,7 @@
 """The first packet: a CONNECT, and with it the version that everything after it is read in."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import cast
 
 from labkit.broker.admission import AnyConnect
@@ -42,6 +43,10 @@ def read_connect(connection: Connection, now: Callable[[], float]) -> AnyConnect
         method = connect.properties.get(Property.AUTHENTICATION_METHOD)
         if method in METHODS:
             dialect.authentication_method = cast("str", method)
+        longest = connection.gate.limits.max_keep_alive
+        if longest and not 0 < connect.keep_alive <= longest:  # §3.2.2.3.14
+            dialect.server_keep_alive = longest
+            connect = replace(connect, keep_alive=longest)
         # A CONNACK cut short would hide our limits; one left out, that the client is in (§3.1.2.11.4).
         if not dialect.takes(dialect.connack(False, connection.gate.limits)):
             raise MalformedPacket("no room for CONNACK", spec="MQTT 5 §3.1.2.11.4", reason_code=0x95)
