@@ -10,9 +10,11 @@ from typing import Any
 from support_broker import Site, site
 from support_websocket import upgraded
 
+from labkit.errors import MalformedPacket
 from labkit.tls import Authority
+from labkit.wire import Framer
 
-__all__ = ["DOORS", "SecureSocket", "behind"]
+__all__ = ["DOORS", "SecureSocket", "behind", "waits"]
 
 DOORS = ("mqtt", "mqtts", "ws", "wss")
 _TIMEOUT = 5.0
@@ -45,6 +47,17 @@ class SecureSocket:
 
     def __getattr__(self, name: str) -> Any:  # sendall, close…
         return getattr(self.raw, name)
+
+
+def waits(sent: bytes, *, version: int) -> bool:
+    """Whether a broker needs more than these bytes."""
+    framer = Framer(262_144, version)
+    framer.feed(sent)
+    with contextlib.suppress(MalformedPacket):
+        while framer.next_packet() is not None:
+            pass
+        return framer.buffered > 0 or not sent
+    return False
 
 
 @contextlib.contextmanager

@@ -8,11 +8,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support_broker import Site
 from support_broker5 import Client5, client5, enter
-from support_doors import DOORS, behind
+from support_doors import DOORS, behind, waits
 from support_wire import V5, damage
 
 from labkit.errors import MalformedPacket
-from labkit.wire import Framer, v5
+from labkit.wire import v5
 
 calm = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 packets = st.one_of(*V5.values()).map(lambda packet: packet.write())
@@ -34,17 +34,6 @@ def honest(place: Site) -> Iterator[None]:
         assert client.expect(v5.Publish).payload == b"still served"
 
 
-def waits(sent: bytes) -> bool:
-    """Whether a broker needs more than these bytes."""
-    framer = Framer(262_144, 5)
-    framer.feed(sent)
-    with contextlib.suppress(MalformedPacket):
-        while framer.next_packet() is not None:
-            pass
-        return framer.buffered > 0 or not sent
-    return False
-
-
 def rest(client: Client5, sent: bytes) -> list[v5.Packet]:
     """Everything that comes until the connection ends; each has to be a good packet.
 
@@ -52,7 +41,7 @@ def rest(client: Client5, sent: bytes) -> list[v5.Packet]:
     any more to who has.
     """
     with contextlib.suppress(OSError):
-        if waits(sent):
+        if waits(sent, version=5):
             client.leave()
     return list(iter(client.receive, None))
 
