@@ -6,15 +6,19 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from refresh_notebooks import NOTEBOOKS, read
 from support_show import survives
 
 from labkit import Lab
+from labkit.auth_methods import OAuth2Pop
 from labkit.exercises import Outcome, progress
 from labkit.exercises.lesson08 import five_clients, thumbprint
 from labkit.exercises.lesson08.frames import Answer, knock
 from labkit.exercises.lesson08.knocking import FAULTS
 from labkit.exercises.lesson08.proving import CASES
 from labkit.exercises.lesson08.trusting import context
+from labkit.exercises.lesson09 import hurried
 from labkit.tokens import peek_unverified
 from labkit.wire import Connect, encode
 
@@ -93,3 +97,21 @@ def test_the_cases_of_bound_tokens_are_those_of_the_broker(secure: Lab) -> None:
         proved = {} if proof is None else {"proved": {"x5t#S256": proof}}
         assert explain(token, client_id="dev-1", **proved).accepted is good
     assert sum(wanted for _, _, wanted, _ in CASES) == 3
+
+
+def test_each_door_of_lesson_09_lets_in_the_thief_that_belongs_to_it_and_no_other() -> None:
+    cells = (cell.source for cell in read(*NOTEBOOKS.glob("09-*.ipynb")).cells)
+    opened: dict[str, Any] = {}
+    exec(next(cell for cell in cells if "def door_a" in cell), opened)
+    devices, hers = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    device, thief = OAuth2Pop(devices), OAuth2Pop(hers)
+    for one in (device, thief):
+        one.first("a.good.token", "lock-1")
+    named = hurried.read(device.answer(b"new")).key
+    new, signed_by_her = device.answer(b"new"), thief.answer(b"new")
+    bad = b".".join([*new.split(b".")[:2], signed_by_her.split(b".")[2]])
+    proofs = {"old proof": device.answer(b"old"), "own key": signed_by_her, "bad signature": bad}
+    for letter, fault in hurried.FAULTS.items():
+        door = opened[f"door_{letter.lower()}"]
+        assert door(hurried.read(new), "new", named)
+        assert [word for word, proof in proofs.items() if door(hurried.read(proof), "new", named)] == [fault]

@@ -1,12 +1,13 @@
-"""Exercises of notebook 09: a message of RFC 7628, the verdict about AUTH, the codes of DISCONNECT."""
+"""Exercises of notebook 09: a message of RFC 7628, hasty doors, a verdict about AUTH, codes."""
 
 from labkit.exercises import Choice, Lesson, Question, Quiz, ____
 from labkit.exercises.lesson09.carried import DATA, NAME, ask, auth, connect, heard
 from labkit.exercises.lesson09.deciding import verdict
-from labkit.exercises.lesson09.parting import codes
+from labkit.exercises.lesson09.hurried import doors, read
+from labkit.exercises.lesson09.parting import reaction
 from labkit.exercises.lesson09.saying import message
 
-__all__ = ["DATA", "NAME", "____", "ask", "auth", "connect", "ex", "heard"]
+__all__ = ["DATA", "NAME", "____", "ask", "auth", "connect", "ex", "heard", "read"]
 
 quiz = Quiz(
     Question(
@@ -65,4 +66,4 @@ quiz = Quiz(
     ),
 )
 
-ex = Lesson("09", "enhanced authentication", message, verdict, codes, quiz)
+ex = Lesson("09", "enhanced authentication", message, doors, verdict, reaction, quiz)

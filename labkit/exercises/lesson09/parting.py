@@ -1,74 +1,77 @@
-"""Which reason code of DISCONNECT goes with which end."""
+"""What a device does when the broker has ended its connection with this reason code."""
 
 from typing import Any, Final
 
 from labkit.exercises import Result, Wrong, exercise, first_mistake, right
 
-__all__ = ["codes"]
+__all__ = ["reaction"]
 
-CODES: Final = {
-    "expired": "0x87",
-    "taken over": "0x8e",
-    "going down": "0x8b",
-    "sent away": "0x98",
-    "silent": "0x8d",
+REACTIONS: Final = {
+    "0x87": "token",
+    "0x8B": "again",
+    "0x8D": "again",
+    "0x8E": "report",
+    "0x98": "report",
 }
 ABOUT: Final = {
-    ("expired", "0x8d"): "0x8D is about silence. This device was not silent, its token was old.",
-    ("expired", "0x98"): "nobody decided that: the token had come to its end.",
-    ("taken over", "0x87"): "its token was good. Somebody else came under the same client identifier.",
-    ("taken over", "0x98"): "no person decided that: another connection came.",
-    ("going down", "0x98"): "0x98 is about one client. Here the whole broker goes.",
-    ("sent away", "0x87"): "its token was good: a person decided.",
-    ("sent away", "0x8b"): "the broker stays: only this client has to go.",
+    ("0x87", "again"): "the broker has said that this token is no good. Coming back with it changes nothing.",
+    ("0x87", "report"): "tokens end every few minutes: nobody wants a call about each.",
+    ("0x8B", "token"): "the broker goes down. Its token is as good as it was before.",
+    ("0x8B", "report"): "brokers are restarted now and then. Must somebody drive to every device?",
+    ("0x8D", "token"): "the broker has heard nothing for too long: that says nothing about the token.",
+    ("0x8D", "report"): "a network that was away for a minute is no news.",
+    ("0x8E", "token"): "its token was good. A new one does not change who else uses its name.",
+    ("0x8E", "again"): "then it throws the other one out, who comes back as well, and so on, all night.",
+    ("0x98", "token"): "its token was good: a person wanted it to go.",
+    ("0x98", "again"): "a person has just sent it away. It would be back before they look.",
 }
 
 
 @exercise(
     question=(
-        "With which reason code does each of these connections end? "
-        'Write "0x87", "0x8b", "0x8d", "0x8e" or "0x98".'
+        'Nobody is near. What should a device do after each of these? Write "token", "again" or "report".'
     ),
     cell="""
-codes = {
-    "expired": ____,
-    "taken over": ____,
-    "going down": ____,
-    "sent away": ____,
-    "silent": ____,
+reaction = {
+    "0x87": ____,
+    "0x8B": ____,
+    "0x8D": ____,
+    "0x8E": ____,
+    "0x98": ____,
 }
-ex.codes.check(codes)
+ex.reaction.check(reaction)
 """,
     solution="""
-codes = {
-    "expired": "0x87",
-    "taken over": "0x8e",
-    "going down": "0x8b",
-    "sent away": "0x98",
-    "silent": "0x8d",
+reaction = {
+    "0x87": "token",
+    "0x8B": "again",
+    "0x8D": "again",
+    "0x8E": "report",
+    "0x98": "report",
 }
-ex.codes.check(codes)
+ex.reaction.check(reaction)
 """,
     wrong=(
-        Wrong(says="about silence", answer=CODES | {"expired": "0x8d"}),
-        Wrong(says="under the same client identifier", answer=CODES | {"taken over": "0x87"}),
-        Wrong(says="the whole broker goes", answer=CODES | {"going down": "0x98"}),
-        Wrong(says="a person decided", answer=CODES | {"sent away": "0x87"}),
-        Wrong(says="look at the list again", answer=CODES | {"going down": "0x87"}),
-        Wrong(says="one word for each of the ends", answer={"expired": "0x87"}),
+        Wrong(says="Coming back with it changes nothing", answer=REACTIONS | {"0x87": "again"}),
+        Wrong(says="tokens end every few minutes", answer=REACTIONS | {"0x87": "report"}),
+        Wrong(says="as good as it was before", answer=REACTIONS | {"0x8B": "token"}),
+        Wrong(says="says nothing about the token", answer=REACTIONS | {"0x8D": "token"}),
+        Wrong(says="all night", answer=REACTIONS | {"0x8E": "again"}),
+        Wrong(says="before they look", answer=REACTIONS | {"0x98": "again"}),
+        Wrong(says="one of the three words", answer=REACTIONS | {"0x98": "wait"}),
+        Wrong(says="one word for each of the codes", answer={"0x87": "token"}),
     ),
     hints=(
-        "The cell above has ended five connections, and the text below it names one more code.",
-        "0x87 is for a token that is no good any more, 0x8B for a server that goes down.",
-        "0x87, 0x8E, 0x8B, 0x98 and 0x8D, in the order of the cell.",
+        "For each code, ask first: was anything wrong with the token?",
+        "Only 0x87 is about the token. Then ask: is it better to be back soon, or may that do harm?",
+        "0x8E and 0x98 are for a person, 0x8B and 0x8D pass by themselves, 0x87 wants another token.",
     ),
     why=(
-        "a device can do something with each of them. 0x87: get another token. 0x8E: find out who else uses "
-        "its name, and do not come back at once. 0x8B: try later. 0x98: ask a person. 0x8D: mend the network."
+        "this is what the codes are for: in 3.1.1 all five ends look the same, and a device that can only "
+        "try again does the wrong thing in three of them."
     ),
 )
-def codes(answer: Any) -> Result:
-    otherwise = "look at the list again: what happened before the end?"
-    if mistake := first_mistake(answer, CODES, ABOUT, thing="end", otherwise=otherwise):
+def reaction(answer: Any) -> Result:
+    if mistake := first_mistake(answer, REACTIONS, ABOUT, thing="code", otherwise="read the text again."):
         return mistake
-    return right("five ends, five codes: in 3.1.1 all of them are the same silence.")
+    return right("another token, a little patience, or a person: the code tells which.")
