@@ -44,6 +44,8 @@ class Lab(Registered):
         auth_port: TCP port of the authorization server; 0 lets the system choose.
         mqtt_port: TCP port of the broker; 0 lets the system choose.
         ws_port: its TCP port for WebSocket; 0 lets the system choose.
+        mqtts_port: its TCP port behind TLS; 0 lets the system choose.
+        wss_port: its TCP port for WebSocket behind TLS; 0 lets the system choose.
         origins: web origins whose pages may connect by WebSocket; those of this machine always may.
         algorithm: signature algorithm of access tokens: ``"ES256"``, ``"RS256"`` or ``"EdDSA"``.
         audience: identifier of the broker, the ``aud`` claim of every token (RFC 9068 §3).
@@ -74,6 +76,8 @@ class Lab(Registered):
         auth_port: int = 0,
         mqtt_port: int = 0,
         ws_port: int = 0,
+        mqtts_port: int = 0,
+        wss_port: int = 0,
         origins: Iterable[str] = (),
         algorithm: str = "ES256",
         audience: str = "https://mqtt.lab",
@@ -150,6 +154,8 @@ class Lab(Registered):
                 host=host,
                 port=mqtt_port,
                 ws_port=ws_port,
+                mqtts_port=mqtts_port,
+                wss_port=wss_port,
                 origins=origins,
                 limits=limits or Limits(),
                 leeway=leeway,

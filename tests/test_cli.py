@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from support_cli import UP, ended, labkit_up, needs, run_labkit
+from support_paho import inside
 from support_tokens import tampered
 
 
@@ -78,6 +80,21 @@ def test_up_serves_curl_and_mosquitto() -> None:
         assert _mosquitto_pub(facts, name, token, None, topic) == 0, "token as user name"
         assert _mosquitto_pub(facts, second["client_id"], name, token, topic) == 5, "token of another device"
         assert _mosquitto_pub(facts, name, name, tampered(token), topic) == 4, "tampered token"
+
+
+def test_devices_of_up_can_hear_each_other() -> None:
+    with labkit_up("--subscribe", "devices/#", "--publish", "all/#") as (facts, _):
+        names = [device["client_id"] for device in facts["devices"]]
+        for device, name in zip(facts["devices"], names, strict=True):
+            assert device["publish"] == [f"devices/{name}/#", "all/#"]
+            assert device["subscribe"] == [f"devices/{name}/#", "devices/#"]
+        url = f"mqtt://{facts['mqtt']['host']}:{facts['mqtt']['port']}"
+        with inside(url, names[1], 4, "password", _token(facts, 1)) as reader:
+            assert reader.answers.get(timeout=10) == 0
+            reader.paho.subscribe(f"devices/{names[0]}/#", 1)
+            assert reader.answers.get(timeout=10) == 1
+            assert _mosquitto_pub(facts, names[0], "x", _token(facts), f"devices/{names[0]}/t") == 0
+            assert reader.messages.get(timeout=10) == b"21.5"
 
 
 @pytest.mark.parametrize("options", [("introspection", "opaque"), ("both", "jwt")])
@@ -173,6 +190,9 @@ def test_inspect_decodes_and_explains_offline(tmp_path: Path) -> None:
         (["up", "--token-lifetme", "3"], "No such option"),
         (["up", "--token-lifetime", "0"], "Invalid value for '--token-lifetime'"),
         (["up", "--device", "a/b"], "a/b"),
+        (["up", "--subscribe", "devices/#/x"], "devices/#/x"),
+        (["up", "--mqtts-port", "8883"], "without tls"),
+        (["up", "--wss-port", "8884"], "without tls"),
         (["up", "--validation", "guess"], "Invalid value for '--validation'"),
         (["up", "--token-format", "opaque"], "validation='introspection'"),
         (["inspect", "not-a-token"], "no JWT"),
@@ -191,9 +211,10 @@ def test_a_mistake_gets_a_sentence_not_a_traceback(arguments: list[str], sentenc
     assert "Traceback" not in shown.stderr
 
 
-def test_a_port_in_use_gets_a_sentence() -> None:
-    with labkit_up() as (facts, _):
-        shown = run_labkit("up", "--mqtt-port", str(facts["mqtt"]["port"]))
+@pytest.mark.parametrize("option", ["--auth-port", "--mqtt-port", "--ws-port", "--mqtts-port", "--wss-port"])
+def test_a_port_in_use_gets_a_sentence(option: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        shown = run_labkit("up", "--tls", option, str(taken.getsockname()[1]))
     assert shown.returncode == 1
     assert "choose another port" in shown.stderr
 

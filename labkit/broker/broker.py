@@ -55,6 +55,8 @@ class Broker(Service):
             takes ``tls``, and what is plain stays on 127.0.0.1.
         port: TCP port; 0 takes a free one, and keeps it over a restart.
         ws_port: the same for MQTT in WebSocket frames, at the path ``/mqtt``.
+        mqtts_port: the same as ``port`` behind ``tls``.
+        wss_port: the same as ``ws_port`` behind ``tls``.
         origins: web origins, as ``"https://shop.example"``, whose pages may connect by WebSocket.  Pages from
             this machine always may (RFC 6455 §10.2).
         limits: what one client, or all of them, may take.
@@ -65,7 +67,8 @@ class Broker(Service):
         plaintext_anywhere: let plain MQTT leave loopback all the same.
 
     Raises:
-        ServiceFailed: plain MQTT would leave loopback, an origin is none, or there is nobody to ask again.
+        ServiceFailed: plain MQTT would leave loopback, a port is for TLS without ``tls``, an origin is none, or
+            there is nobody to ask again.
     """
 
     name = "broker"
@@ -79,6 +82,8 @@ class Broker(Service):
         host: str = "127.0.0.1",
         port: int = 0,
         ws_port: int = 0,
+        mqtts_port: int = 0,
+        wss_port: int = 0,
         origins: Iterable[str] = (),
         limits: Limits | None = None,
         leeway: float = 0,
@@ -92,9 +97,8 @@ class Broker(Service):
         self._validator = validator if recheck_every is None else _repeating(validator, recheck_every)
         self._clock = clock
         self._record = record
-        ways = doors(
-            host, port=port, ws_port=ws_port, path=PATH, tls=tls, plaintext_anywhere=plaintext_anywhere
-        )
+        ports = {"mqtt": port, "ws": ws_port, "mqtts": mqtts_port, "wss": wss_port}
+        ways = doors(host, ports=ports, path=PATH, tls=tls, plaintext_anywhere=plaintext_anywhere)
         self._rules = {way.scheme: Rules(way.host, origins) for way in ways}
         self._listeners = Listeners(
             ways,

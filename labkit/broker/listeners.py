@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -25,16 +25,27 @@ class Door:
 
 
 def doors(
-    host: str, *, port: int, ws_port: int, path: str, tls: ssl.SSLContext | None, plaintext_anywhere: bool
+    host: str,
+    *,
+    ports: Mapping[str, int],
+    path: str,
+    tls: ssl.SSLContext | None,
+    plaintext_anywhere: bool,
 ) -> list[Door]:
     """The ways in: MQTT over TCP and over WebSocket, in plain and, where there is ``tls``, encrypted.
+
+    ``ports`` has one for each scheme: mqtt, ws, mqtts, wss.
 
     What is not encrypted carries tokens in clear, and stays on this machine (RFC 6750 §5.3), unless somebody
     says ``plaintext_anywhere``.
 
     Raises:
-        ServiceFailed: nothing is encrypted, and ``host`` is not this machine.
+        ServiceFailed: nothing is encrypted, and ``host`` is not this machine, or a port is for what would be.
     """
+    if tls is None and (ports["mqtts"] or ports["wss"]):
+        raise ServiceFailed(
+            "a port for mqtts or wss is for nothing without tls: use it, or leave the port out"
+        )
     plain = host
     if not (is_loopback(host) or plaintext_anywhere):
         if tls is None:
@@ -43,12 +54,12 @@ def doors(
             )
         plain = "127.0.0.1"
     ways = [
-        Door(scheme="mqtt", host=plain, port=port),
-        Door(scheme="ws", host=plain, port=ws_port, path=path),
+        Door(scheme="mqtt", host=plain, port=ports["mqtt"]),
+        Door(scheme="ws", host=plain, port=ports["ws"], path=path),
     ]
     if tls is not None:
-        ways.append(Door(scheme="mqtts", host=host, port=0, context=tls))
-        ways.append(Door(scheme="wss", host=host, port=0, path=path, context=tls))
+        ways.append(Door(scheme="mqtts", host=host, port=ports["mqtts"], context=tls))
+        ways.append(Door(scheme="wss", host=host, port=ports["wss"], path=path, context=tls))
     return ways
 
 

@@ -70,8 +70,26 @@ def up(
     ws_port: Annotated[
         int, typer.Option(metavar="N", min=0, max=65535, help="The broker's port for WebSocket; 0 for any.")
     ] = 0,
+    mqtts_port: Annotated[
+        int, typer.Option(metavar="N", min=0, max=65535, help="With --tls: the broker's port; 0 for any.")
+    ] = 0,
+    wss_port: Annotated[
+        int,
+        typer.Option(metavar="N", min=0, max=65535, help="With --tls: its port for WebSocket; 0 for any."),
+    ] = 0,
     device: Annotated[
         list[str] | None, typer.Option(metavar="ID", help="A device to register; repeat for more.")
+    ] = None,
+    publish: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILTER",
+            help="Topics that every device may publish to, besides its own; repeat for more.",
+        ),
+    ] = None,
+    subscribe: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILTER", help="The same for subscribing: 'devices/#' for all of all devices."),
     ] = None,
     validation: Annotated[
         Literal["jwt", "introspection", "both"],
@@ -101,7 +119,11 @@ def up(
         auth_port=auth_port,
         mqtt_port=mqtt_port,
         ws_port=ws_port,
+        mqtts_port=mqtts_port,
+        wss_port=wss_port,
         devices=device or [],
+        publish=publish or [],
+        subscribe=subscribe or [],
         validation=validation,
         token_format=token_format,
         tls=tls,

@@ -13,11 +13,18 @@ from labkit.service import Endpoint
 
 __all__ = ["facts", "serve"]
 
+OWN = "devices/{client_id}/#"
 _AT_LEAST = ("thermostat-1", "thermostat-2")
 
 
-def serve(*, as_json: bool, devices: list[str], **options: Any) -> None:
-    """Start, say what runs where, and serve until a signal comes.  ``options`` are those of :class:`Lab`."""
+def serve(
+    *, as_json: bool, devices: list[str], publish: list[str], subscribe: list[str], **options: Any
+) -> None:
+    """Start, say what runs where, and serve until a signal comes.
+
+    Every device may use its own topics, and those of ``publish`` and ``subscribe``.  ``options`` are those of
+    :class:`Lab`.
+    """
     ended = threading.Event()
     for name in ("SIGINT", "SIGTERM", "SIGBREAK"):  # the last one is Windows' Ctrl-Break
         if hasattr(signal, name):
@@ -25,7 +32,9 @@ def serve(*, as_json: bool, devices: list[str], **options: Any) -> None:
     names = list(dict.fromkeys(devices))
     names += [name for name in _AT_LEAST if name not in names][: max(0, 2 - len(names))]
     with Lab(**options) as lab:
-        registered = [lab.register(name) for name in names]
+        registered = [
+            lab.register(name, publish=[OWN, *publish], subscribe=[OWN, *subscribe]) for name in names
+        ]
         if as_json:
             typer.echo(json.dumps(facts(lab, registered)))
         else:
