@@ -67,8 +67,8 @@ class Broker(Service):
         plaintext_anywhere: let plain MQTT leave loopback all the same.
 
     Raises:
-        ServiceFailed: plain MQTT would leave loopback, a port is for TLS without ``tls``, an origin is none, or
-            there is nobody to ask again.
+        ServiceFailed: plain MQTT would leave loopback, a port is for TLS and there is none, an origin is no
+            origin, or there is nobody to ask again.
     """
 
     name = "broker"

@@ -9,6 +9,9 @@
 The shape is that of the method ``ace`` of RFC 9431: token, challenge, proof.  It does not conform to it: the
 token is a JWT, the proof looks like that of DPoP (RFC 9449 §4.2), and the name is ours.  The proof does not
 name the broker: only TLS keeps somebody in the middle from passing it on.
+
+A token that is bound to no key stays what it is, a bearer token: the proof has to be good, by whatever key,
+and says nothing about the token.  Which tokens are bound is for the authorization server to decide.
 """
 
 import base64
