@@ -5,7 +5,7 @@ from labkit.exercises.lesson09.carried import DATA, NAME, ask, auth, connect, he
 from labkit.exercises.lesson09.deciding import verdict
 from labkit.exercises.lesson09.hurried import doors, read
 from labkit.exercises.lesson09.parting import reaction
-from labkit.exercises.lesson09.saying import message
+from labkit.exercises.lesson09.reading import token_of
 
 __all__ = ["DATA", "NAME", "____", "ask", "auth", "connect", "ex", "heard", "read"]
 
@@ -29,7 +29,7 @@ quiz = Quiz(
         ),
     ),
     Question(
-        "A re-authentication fails. What becomes of the connection?",
+        "A re-authentication brings a bad token. What becomes of the connection?",
         (
             Choice(
                 "It goes on with the old token until that expires.",
@@ -66,4 +66,4 @@ quiz = Quiz(
     ),
 )
 
-ex = Lesson("09", "enhanced authentication", message, doors, verdict, reaction, quiz)
+ex = Lesson("09", "enhanced authentication", token_of, doors, verdict, reaction, quiz)

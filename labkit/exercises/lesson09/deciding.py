@@ -13,7 +13,14 @@ OTHERS: Final = {"client_id": "pump-2"}
 
 #: Method of AUTH, method of CONNECT, claims, client id, code, and what to say to who decides otherwise.
 CASES: Final[tuple[tuple[str, str | None, dict[str, str] | None, str, int, str], ...]] = (
-    (METHOD, METHOD, MINE, "pump-1", 0x00, "a good token of the same device is refused."),
+    (
+        METHOD,
+        METHOD,
+        MINE,
+        "pump-1",
+        0x00,
+        "the token is good, and of this device: success is wanted, 0x00.",
+    ),
     (METHOD, METHOD, None, "pump-1", 0x87, "a token that is no good has to end the connection with 0x87."),
     (METHOD, METHOD, OTHERS, "pump-1", 0x87, "another device's token takes over the connection."),
     (
@@ -83,7 +90,7 @@ ex.verdict.check(verdict)
         Wrong(says="no good has to end the connection", answer=_made(bad=0x86)),
         Wrong(says="another device's token takes over", answer=_made(owner=lambda claims, name: False)),
         Wrong(says="whichever that is", answer=_made(owner=lambda claims, name: claims != MINE)),
-        Wrong(says="of the same device is refused", answer=_made(good=0x19)),
+        Wrong(says="success is wanted", answer=_made(good=0x19)),
         Wrong(says="a number is wanted", answer=_made(good="0x00")),
         Wrong(says="hand over the function itself", answer=0),
     ),
