@@ -13,7 +13,7 @@ from support_show import survives
 from labkit import Lab
 from labkit.auth_methods import OAuth2Pop
 from labkit.exercises import Outcome, progress
-from labkit.exercises.lesson08 import five_clients, thumbprint
+from labkit.exercises.lesson08 import six_clients, thumbprint
 from labkit.exercises.lesson08.frames import Answer, knock
 from labkit.exercises.lesson08.knocking import FAULTS
 from labkit.exercises.lesson08.proving import CASES
@@ -41,12 +41,13 @@ ANSWERS = {
     "page": ["403", "-"],
     "protocol": ["400", "-"],
     "scheme": ["401", "-"],
+    "expired": ["101", "4"],
 }
 
 
-def test_each_of_the_five_is_refused_for_its_own_fault(lab: Lab) -> None:
+def test_each_of_the_six_is_refused_for_its_own_fault(lab: Lab) -> None:
     mark = lab.record.mark()
-    shown = five_clients(lab)
+    shown = six_clients(lab)
     assert survives(shown)
     rows = {line.split()[0]: re.split(r"  +", line) for line in shown.text.splitlines()[1:]}
     assert {letter: row[-2:] for letter, row in rows.items()} == {
@@ -54,12 +55,15 @@ def test_each_of_the_five_is_refused_for_its_own_fault(lab: Lab) -> None:
     }
     reasons = [event["reason"] for event in lab.record.events("upgrade.refused", since=mark)]
     assert reasons == ["token-in-url", "origin", "subprotocol", "authorization-scheme"]
-    assert [event["reason"] for event in lab.record.events("connect.refused", since=mark)] == ["ambiguous"]
-    assert str(five_clients(lab)) == str(shown)
+    assert [event["reason"] for event in lab.record.events("connect.refused", since=mark)] == [
+        "ambiguous",
+        "expired",
+    ]
+    assert str(six_clients(lab)) == str(shown)
 
 
 def test_no_token_is_shown(lab: Lab) -> None:
-    assert not re.search(r"eyJ\w", five_clients(lab).text)
+    assert not re.search(r"eyJ\w", six_clients(lab).text)
 
 
 def test_a_packet_of_any_length_goes_into_the_frame(lab: Lab) -> None:

@@ -111,6 +111,8 @@ LIES = [
         'if "access_token" in parse_qs(target.query, keep_blank_values=True):', "if target is None:"),
     Lie("a page from elsewhere may not connect", "08", "broker/upgrade.py",
         "        if not origins:\n", "        if True:\n"),
+    Lie("a bound token opens nothing without the key", "08", "tokens/binding.py",
+        "case.proved.get(name) == bound[name] for name in known):", "True for name in known):"),
     Lie("who re-authenticates with a bad token is sent away", "09", "broker/enhanced.py",
         'connection.end("not-authorized")', "pass"),
     Lie("a proof answers one nonce", "09", "broker/methods/oauth2_pop.py",

@@ -1,8 +1,16 @@
-"""Exercises of notebook 08: a WebSocket's request, five clients, TLS settings, a bound token."""
+"""Exercises of notebook 08: a WebSocket's request, six clients, TLS settings, a bound token."""
 
 from labkit.exercises import Choice, Lesson, Question, Quiz, ____
-from labkit.exercises.lesson08.carried import FIXED, answer_to, new_client, seen, thumbprint, upgrade
-from labkit.exercises.lesson08.knocking import faults, five_clients
+from labkit.exercises.lesson08.carried import (
+    FIXED,
+    answer_to,
+    bearer,
+    new_client,
+    seen,
+    thumbprint,
+    upgrade,
+)
+from labkit.exercises.lesson08.knocking import faults, six_clients
 from labkit.exercises.lesson08.proving import fits
 from labkit.exercises.lesson08.trusting import context
 from labkit.exercises.lesson08.upgrading import login
@@ -11,10 +19,11 @@ __all__ = [
     "FIXED",
     "____",
     "answer_to",
+    "bearer",
     "ex",
-    "five_clients",
     "new_client",
     "seen",
+    "six_clients",
     "thumbprint",
     "upgrade",
 ]

@@ -1,6 +1,7 @@
 """The helpers of notebook 08, for a section that is run without the ones before it.
 
-A test compares them with the cells in which the notebook writes them.
+A test compares them with the cells in which the notebook writes them.  Only ``bearer`` it does not write: an
+exercise asks for that.
 """
 
 from base64 import urlsafe_b64encode
@@ -13,7 +14,7 @@ import paho.mqtt.client as mqtt
 
 from labkit.wire import Tap
 
-__all__ = ["FIXED", "answer_to", "new_client", "seen", "thumbprint", "upgrade"]
+__all__ = ["FIXED", "answer_to", "bearer", "new_client", "seen", "thumbprint", "upgrade"]
 
 FIXED = {
     "Upgrade": "websocket",
@@ -55,6 +56,11 @@ def upgrade(place: Any, path: str, headers: Any) -> HTTPResponse:
     answer = line.getresponse()
     line.close()
     return answer
+
+
+def bearer(token: str) -> dict[str, str]:
+    """The header in which a request carries a token."""
+    return {"Authorization": f"Bearer {token}"}
 
 
 def thumbprint(certificate: bytes) -> str:

@@ -2,18 +2,9 @@
 
 from typing import Any, Final
 
-from labkit.exercises import (
-    AnswerFailed,
-    Result,
-    Wrong,
-    brief,
-    exercise,
-    name_of,
-    not_yet,
-    right,
-    try_answer,
-)
+from labkit.exercises import AnswerFailed, Result, Wrong, brief, exercise, not_yet, right, try_answer
 from labkit.exercises.lesson08.carried import thumbprint
+from labkit.exercises.trying import describe
 
 __all__ = ["fits"]
 
@@ -99,6 +90,10 @@ ex.fits.check(fits)
             says="it falls over a token with jkt",
             answer=_made(same=lambda cnf, der: cnf["x5t#S256"] == thumbprint(der)),
         ),
+        Wrong(
+            says="name 'thumb' is not defined",
+            answer=_made(same=lambda cnf, der: thumb(der)),  # type: ignore[name-defined]  # noqa: F821
+        ),
         Wrong(says="True or False is wanted", answer=_made(same=lambda cnf, der: thumbprint(der))),
         Wrong(says="hand over the function itself", answer=True),
     ),
@@ -122,7 +117,7 @@ def fits(answer: Any) -> Result:
         try:
             verdict = try_answer(answer, copied, certificate)
         except AnswerFailed as failed:
-            return not_yet(f"it falls over {what}: {name_of(type(failed.__cause__))}.")
+            return not_yet(f"it falls over {what}: {describe(failed.__cause__)}.")
         if type(verdict) is not bool:
             return not_yet(f"for {what} it returns {brief(verdict)}: True or False is wanted.")
         if verdict is not wanted:

@@ -3,7 +3,7 @@
 import ssl
 from typing import Any, Final
 
-from labkit.exercises import Result, Wrong, cannot_tell, exercise, not_yet, right, try_answer
+from labkit.exercises import AnswerFailed, Result, Wrong, cannot_tell, exercise, not_yet, right, try_answer
 from labkit.tls import Authority
 
 __all__ = ["context"]
@@ -53,7 +53,12 @@ ex.context.check(context)
         Wrong(says="refuses the broker itself", answer=_settings(file=False)),
         Wrong(says="made for another host", answer=_settings(name=False)),
         Wrong(says="anybody at all", answer=_settings(name=False, verify=ssl.CERT_NONE)),
-        Wrong(says="optional means", answer=_settings(name=False, verify=ssl.CERT_OPTIONAL)),
+        Wrong(says="made for another host", answer=_settings(name=False, verify=ssl.CERT_OPTIONAL)),
+        Wrong(says="write what you mean", answer=_settings(verify=ssl.CERT_OPTIONAL)),
+        Wrong(
+            says="ca_file, without quotes",
+            answer=lambda ca_file: ssl.create_default_context(cafile="ca_file"),
+        ),
         Wrong(says="your code raised ValueError", answer=_settings(verify=ssl.CERT_NONE)),
         Wrong(says="return the settings", answer=lambda ca_file: None),
         Wrong(says="for a server", answer=lambda ca_file: ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)),
@@ -78,6 +83,10 @@ def context(answer: Any) -> Result:
         if type(settings) is not ssl.SSLContext:
             return not_yet("return the settings, an ssl.SSLContext.")
         return _judged(settings, ours, strange)
+    except AnswerFailed as failed:
+        if type(failed.__cause__) is FileNotFoundError:
+            return not_yet("there is no such file here: use the argument ca_file, without quotes.")
+        raise
     finally:
         ours.close()
         strange.close()
@@ -93,13 +102,11 @@ def _judged(settings: ssl.SSLContext, ours: Authority, strange: Authority) -> Re
     if not _hands_shaken(settings, ours, HERE):
         return not_yet("it refuses the broker itself: whom does it trust? The authority is in ca_file.")
     if _hands_shaken(settings, ours, "broker.example"):
-        if settings.verify_mode is ssl.CERT_OPTIONAL:
-            return not_yet("it takes a stranger, and optional means: a certificate, if you like to have one.")
         return not_yet(
             "it takes a certificate that was made for another host: then any host can be the broker."
         )
     if settings.verify_mode is not ssl.CERT_REQUIRED:
-        return not_yet("a client needs the other side's certificate: CERT_REQUIRED.")
+        return not_yet("this works the same in a client, but write what you mean: ssl.CERT_REQUIRED.")
     if _hands_shaken(ssl.create_default_context(cafile=ours.ca_file), strange, HERE):
         return cannot_tell("TLS does not work on this machine as it should.")
     return right("hands shaken with the broker; not with a stranger, nor with another host's certificate.")

@@ -40,7 +40,13 @@ ex.login.check(login, lab)
     wrong=(
         Wrong(says="in a URL it is in every log", answer=lambda t: (f"/mqtt?access_token={t}", "mqtt", "")),
         Wrong(says="another path", answer=lambda t: ("/", "mqtt", f"Bearer {t}")),
-        Wrong(says="has no such subprotocol", answer=lambda t: ("/mqtt", "mqttv3.1", f"Bearer {t}")),
+        Wrong(says="without host", answer=lambda t: ("wss://broker.example/mqtt", "mqtt", f"Bearer {t}")),
+        Wrong(says="without host", answer=lambda t: ("//broker.example/mqtt", "mqtt", f"Bearer {t}")),
+        Wrong(says="in small letters", answer=lambda t: ("/mqtt", "MQTT", f"Bearer {t}")),
+        Wrong(says="in small letters", answer=lambda t: ("/mqtt", "mqttv5", f"Bearer {t}")),
+        Wrong(says="first the word Bearer, one space", answer=lambda t: ("/mqtt", "mqtt", f"Barer {t}")),
+        Wrong(says="first the word Bearer, one space", answer=lambda t: ("/mqtt", "mqtt", f"Bearer: {t}")),
+        Wrong(says="first the word Bearer, one space", answer=lambda t: ("/mqtt", "mqtt", f"Bearer{t}")),
         Wrong(says="no word that says what follows", answer=lambda t: ("/mqtt", "mqtt", t)),
         Wrong(says="Basic is for a name and a secret", answer=lambda t: ("/mqtt", "mqtt", f"Basic {t}")),
         Wrong(says="without a token", answer=lambda t: ("/mqtt", "mqtt", "")),
@@ -50,13 +56,13 @@ ex.login.check(login, lab)
         Wrong(says="hand over the function itself", answer="/mqtt"),
     ),
     hints=(
-        "The cell above the exercise has a request that was granted: look at its three parts.",
+        "Three of the seven requests above were granted. One of them has the header: look at its parts.",
         "The path is where the broker waits. The subprotocol is the protocol inside of the frames.",
         'path = "/mqtt", subprotocol = "mqtt", and the header is the word Bearer, a space, and the token.',
     ),
     why=(
         "the path is the broker's own choice, the subprotocol is not (MQTT §6), and the header is the one "
-        "place of an HTTP request that is made for tokens (RFC 6750 §2.1): logs leave it out."
+        "place of an HTTP request that is made for tokens (RFC 6750 §2.1): logs usually leave it out."
     ),
 )
 def login(answer: Any, lab: Any) -> Result:
@@ -74,9 +80,13 @@ def login(answer: Any, lab: Any) -> Result:
         return not_yet("a header has no control characters: this would be more than one line of the request.")
     if token in path or token in subprotocol:
         return not_yet("the token has one place here, the header: in a URL it is in every log on its way.")
+    if not path.startswith("/") or path.startswith("//"):
+        return not_yet("of the address this is the path only, without host: it begins with one slash.")
     headers = [f"Sec-WebSocket-Protocol: {subprotocol}"]
     headers += [f"Authorization: {authorization}"] if authorization else []
     found = knock(lab.ws, path, tuple(headers), encode(Connect(client_id=CLIENT)))
+    if found.status == 400 and subprotocol.strip() != "mqtt":
+        return not_yet("the broker answers 400: the subprotocol is mqtt, in small letters, and no version.")
     return _judged(found.status, found.code, token, authorization)
 
 
@@ -93,11 +103,11 @@ def _judged(status: int, code: int | None, token: str, authorization: str) -> Re
             return not_yet(
                 f"the broker answers {status}: Basic is for a name and a secret, and this is a token."
             )
-        return not_yet(f"the broker answers {status}: Authorization begins with another word for a token.")
+        return not_yet(f"the broker answers {status}: first the word Bearer, one space, the token.")
     if status == 400 and scheme.lower() == "bearer" and rest.strip() != token:
         return not_yet("the broker answers 400: behind Bearer stands the token, and nothing else.")
     if status != 101:
-        return not_yet(f"the broker answers {status}: MQTT has no such subprotocol, or this is no path.")
+        return not_yet(f"the broker answers {status}: this is no path.")
     if not authorization:
         return not_yet("the broker grants a WebSocket, and then refuses a CONNECT without a token.")
     if rest.strip() != token:
