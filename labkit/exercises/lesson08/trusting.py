@@ -53,7 +53,7 @@ ex.context.check(context)
         Wrong(says="refuses the broker itself", answer=_settings(file=False)),
         Wrong(says="made for another host", answer=_settings(name=False)),
         Wrong(says="anybody at all", answer=_settings(name=False, verify=ssl.CERT_NONE)),
-        Wrong(says="made for another host", answer=_settings(name=False, verify=ssl.CERT_OPTIONAL)),
+        Wrong(says="then any host can be the broker", answer=_settings(name=False, verify=ssl.CERT_OPTIONAL)),
         Wrong(says="write what you mean", answer=_settings(verify=ssl.CERT_OPTIONAL)),
         Wrong(
             says="ca_file, without quotes",

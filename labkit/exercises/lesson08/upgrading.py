@@ -41,12 +41,14 @@ ex.login.check(login, lab)
         Wrong(says="in a URL it is in every log", answer=lambda t: (f"/mqtt?access_token={t}", "mqtt", "")),
         Wrong(says="another path", answer=lambda t: ("/", "mqtt", f"Bearer {t}")),
         Wrong(says="without host", answer=lambda t: ("wss://broker.example/mqtt", "mqtt", f"Bearer {t}")),
-        Wrong(says="without host", answer=lambda t: ("//broker.example/mqtt", "mqtt", f"Bearer {t}")),
+        Wrong(
+            says="begins with one slash", answer=lambda t: ("//broker.example/mqtt", "mqtt", f"Bearer {t}")
+        ),
         Wrong(says="in small letters", answer=lambda t: ("/mqtt", "MQTT", f"Bearer {t}")),
-        Wrong(says="in small letters", answer=lambda t: ("/mqtt", "mqttv5", f"Bearer {t}")),
+        Wrong(says="and no version", answer=lambda t: ("/mqtt", "mqttv5", f"Bearer {t}")),
         Wrong(says="first the word Bearer, one space", answer=lambda t: ("/mqtt", "mqtt", f"Barer {t}")),
-        Wrong(says="first the word Bearer, one space", answer=lambda t: ("/mqtt", "mqtt", f"Bearer: {t}")),
-        Wrong(says="first the word Bearer, one space", answer=lambda t: ("/mqtt", "mqtt", f"Bearer{t}")),
+        Wrong(says="first the word Bearer", answer=lambda t: ("/mqtt", "mqtt", f"Bearer: {t}")),
+        Wrong(says="one space, the token", answer=lambda t: ("/mqtt", "mqtt", f"Bearer{t}")),
         Wrong(says="no word that says what follows", answer=lambda t: ("/mqtt", "mqtt", t)),
         Wrong(says="Basic is for a name and a secret", answer=lambda t: ("/mqtt", "mqtt", f"Basic {t}")),
         Wrong(says="without a token", answer=lambda t: ("/mqtt", "mqtt", "")),
