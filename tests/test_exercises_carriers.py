@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
-from refresh_notebooks import NOTEBOOKS, read
+from refresh_notebooks import NOTEBOOKS, find, opened, read, same
 from support_show import survives
 
 from labkit import Lab
@@ -119,3 +119,16 @@ def test_each_door_of_lesson_09_lets_in_the_thief_that_belongs_to_it_and_no_othe
         door = opened[f"door_{letter.lower()}"]
         assert door(hurried.read(new), "new", named)
         assert [word for word, proof in proofs.items() if door(hurried.read(proof), "new", named)] == [fault]
+
+
+def test_a_cell_that_is_run_again_later_says_what_it_said() -> None:
+    """No later cell takes a name or a token away from an earlier one, and half an hour does not either."""
+    notebook = read(find(["08"])[0])
+    cells = [index for index, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
+    stored = {index: notebook.cells[index].outputs for index in cells}
+    shows = [index for index in cells if stored[index] and "lab.register" not in notebook.cells[index].source]
+    with opened(notebook) as kernel:
+        for index in cells:
+            kernel.run(index)
+            kernel.run_text("lab.clock.advance(minutes=1)")  # somebody reads
+        assert [index for index in shows if not same(kernel.run(index), stored[index])] == []
