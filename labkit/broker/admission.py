@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol, cast
 
+from labkit.broker.methods import METHODS
 from labkit.broker.reasons import Carrier, Refused, refused
 from labkit.errors import TokenRejected
 from labkit.tokens import AccessToken
@@ -26,8 +27,9 @@ __all__ = ["Admitted", "AnyConnect", "Presented", "Validator", "decide", "examin
 #: A CONNECT of either version.
 AnyConnect = Connect | v5.Connect
 
-#: A whole JWS within other text, such as ``Bearer eyJ…``.
-_INSIDE = re.compile(rb"eyJ[\w-]{8,}\.[\w-]+\.[\w-]*")
+#: What may end with the first segment of a JWS, within other text such as ``Bearer eyJ…``.  It starts where
+#: its characters do: to start at each ``eyJ`` would take the square of the time.
+_SEGMENT = re.compile(rb"(?<![\w-])[\w-]{11,}(?=\.[\w-]+\.)")
 
 
 class Validator(Protocol):
@@ -98,7 +100,12 @@ def examine(connect: AnyConnect, bearer: str | None = None) -> Presented | Refus
         return refused("client-id-empty")
     if any(c in "/+#" or c < " " or "\x7f" <= c < "\xa0" for c in connect.client_id):
         return refused("client-id-characters")
-    enhanced = isinstance(connect, v5.Connect) and Property.AUTHENTICATION_METHOD in connect.properties
+    method = (
+        connect.properties.get(Property.AUTHENTICATION_METHOD) if isinstance(connect, v5.Connect) else None
+    )
+    enhanced = method is not None
+    if enhanced and method not in METHODS:
+        return refused("method", "enhanced")  # [MQTT-4.12.0-1], whatever else is there
     if bearer is None and not enhanced:
         return _carried(connect)
     # The token has another way.  A user name is a label then; a token in a field would be the second.
@@ -194,7 +201,9 @@ def _carried(connect: AnyConnect) -> Presented | Refused:
 
 def _is_jwt(field: bytes) -> bool:
     """Whether this is meant to be a JWT, however broken: its first segment starts a JSON object."""
-    if field.startswith(b"eyJ") or _INSIDE.search(field):  # {" in base64url
+    if field.startswith(b"eyJ"):  # {" in base64url
+        return True
+    if any(b"eyJ" in segment[:-8] for segment in _SEGMENT.findall(field)):
         return True
     if field.count(b".") not in (2, 4):  # a JWS has three segments, a JWE five
         return False

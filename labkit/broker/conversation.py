@@ -41,6 +41,7 @@ _MAX_UNRELEASED = 1000
 _ABOUT_DELIVERY = ("client_id", "topic", "qos")
 _PINGRESP = encode(Pingresp())
 _NOT_AUTHORIZED = 0x87
+_ID_IN_USE = 0x91
 
 
 async def converse(broker: "InnerBroker", session: "Session", connection: Connection) -> None:
@@ -139,21 +140,20 @@ def _publish(
     broker: "InnerBroker", session: "Session", connection: Connection, message: Message, packet_id: int
 ) -> None:
     """Forward what the token allows; 3.1.1 hears that all is well in any case.  Spec: [MQTT-3.3.5-2]."""
-    qos, code = message.qos, 0
-    if qos < 2 or packet_id not in session.received:
+    qos, code, five = message.qos, 0, connection.dialect.version == 5
+    known = qos > 0 and packet_id in session.received
+    if five and qos and not known and len(session.received) >= session.unreleased:  # QoS 1 counts, too
+        raise _too_many("MQTT 5 §3.3.4")
+    if five and qos == 1 and known:  # of a QoS 2 message that is not over: MQTT 5 §2.2.1
+        code = _ID_IN_USE
+    elif qos < 2 or not known:
         # Topics that start with $ belong to the server (§4.7.2), whatever a scope says.
         if message.topic.startswith("$") or not session.permissions.may_publish(message.topic):
             _note(broker, connection, "publish.refused", topic=message.topic)
             code = _NOT_AUTHORIZED
-        if qos == 2 and (
-            not code or connection.dialect.version == 4
-        ):  # MQTT 5: a refused one is over (§4.3.3)
-            if len(session.received) >= (
-                _MAX_UNRELEASED if connection.dialect.version == 4 else session.unreleased
-            ):
-                raise MalformedPacket(
-                    "too many QoS 2 messages are not released", spec="limit of this server", reason_code=0x93
-                )
+        if qos == 2 and not (five and code):  # MQTT 5: a refused one is over (§4.3.3)
+            if not five and len(session.received) >= _MAX_UNRELEASED:
+                raise _too_many("limit of this server")
             session.received.add(packet_id)  # forward now, remember the identifier (§4.3.3, method B)
         if not code:
             _note_message(broker, connection, "publish.accepted", message)
@@ -162,6 +162,10 @@ def _publish(
         connection.send(connection.dialect.puback(packet_id, code))
     elif qos == 2:
         connection.send(connection.dialect.pubrec(packet_id, code))
+
+
+def _too_many(spec: str) -> MalformedPacket:
+    return MalformedPacket("too many QoS 2 messages are not released", spec=spec, reason_code=0x93)
 
 
 def _puback(broker: "InnerBroker", session: "Session", connection: Connection, packet: Puback) -> None:

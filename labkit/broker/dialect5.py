@@ -21,6 +21,7 @@ __all__ = ["LIMITATIONS", "RECEIVE_MAXIMUM", "Dialect5", "Limitation"]
 #: How many messages of QoS 1 and 2 a client may have under way to us.  Spec: §3.2.2.3.3.
 RECEIVE_MAXIMUM: Final = 100
 _P = Property
+_NOT_AUTHORIZED = 0x87
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +165,7 @@ class Dialect5(Dialect):
     def _answer(self, kind: type[v5.Puback | v5.Pubrec], packet_id: int, code: int) -> bytes:
         """An acknowledgement; with the reason, where there is one and the client wants it (§3.1.2.11.7)."""
         bare = v5.encode(kind(packet_id=packet_id, reason_code=code))
-        if not code or not self._talkative:
+        if code != _NOT_AUTHORIZED or not self._talkative:
             return self._fitting(bare)
         why: Properties = {_P.REASON_STRING: "This connection may not publish to this topic."}
         return self._fitting(v5.encode(kind(packet_id=packet_id, reason_code=code, properties=why)), bare)

@@ -15,21 +15,23 @@ from labkit.broker.connection import Connection
 from labkit.broker.dialect5 import Dialect5
 from labkit.broker.exchange import CONTINUE, SUCCESS, Exchange, auth
 from labkit.broker.judging import Verdict
-from labkit.broker.methods import METHODS, Challenge, Failed, Shown, Step
+from labkit.broker.methods import Challenge, Failed, Shown, Step
 from labkit.broker.reasons import Refused, refused
+from labkit.broker.refusing import note
 from labkit.broker.states import State
 from labkit.errors import MalformedPacket
 from labkit.record import Record
 from labkit.wire import v5
-from labkit.wire.v5 import Property
 
 if TYPE_CHECKING:
     from labkit.broker.gate import Gate
 
 __all__ = ["Enhanced"]
 
+_CANNOT_TELL = 3  # of CONNACK in 3.1.1
 _BAD_PASSWORD = 0x86
 _NOT_AUTHORIZED = 0x87
+_BUSY = 0x89
 
 
 class Enhanced:
@@ -44,9 +46,6 @@ class Enhanced:
     def begin(self, connection: Connection, presented: Presented) -> None:
         """CONNECT names a method.  Spec: MQTT 5 §4.12."""
         connect = cast("v5.Connect", presented.connect)
-        if connect.properties[Property.AUTHENTICATION_METHOD] not in METHODS:
-            self._gate.refuse(connection, connect, refused("method", "enhanced"))
-            return
         exchange = connection.exchange = Exchange(connect)
         self._enter(connection, presented, exchange.begin(connect.properties))
 
@@ -69,7 +68,7 @@ class Enhanced:
                     "only AUTH may come before CONNACK", spec="MQTT 5 §3.1.2.11.9", reason_code=0x82
                 )
             if exchange.verdict is not None:  # it has read why
-                self._gate.refuse(connection, presented.connect, exchange.verdict)
+                connection.leave(connection.dialect.refusal(exchange.verdict))
                 return
             self._enter(connection, presented, exchange.hear(packet))
 
@@ -98,6 +97,7 @@ class Enhanced:
             self._gate.refuse(connection, presented.connect, verdict)
             return
         presented.token = ""
+        note(self._record, connection, verdict, presented.connect)  # it may go without an answer
         connection.say(words)
         self._await(connection, presented)
         connection.resume()
@@ -138,6 +138,7 @@ class Enhanced:
                 ),
                 lambda: None,  # nobody has to wait: the traffic goes on
                 partial(self._settle, connection),
+                known=True,
             )
 
     def _settle(self, connection: Connection, verdict: Verdict) -> None:
@@ -154,7 +155,12 @@ class Enhanced:
                 jti=guest.token.jti,
                 reason=verdict.reason,
             )
-            connection.end("not-authorized")
+            if verdict.return_code == _CANNOT_TELL:
+                connection.code = _BUSY
+                connection.end("unconfirmed")  # nobody has said that the token is bad
+            else:
+                connection.code = verdict.reason_code
+                connection.end("not-authorized")
             return
         exchange.over()
         self._gate.renew(connection, verdict)

@@ -18,6 +18,7 @@ from labkit.broker.judging import Judge, Verdict
 from labkit.broker.limits import Limits, descriptors
 from labkit.broker.reading import read_connect
 from labkit.broker.reasons import Refused, malformed, refused
+from labkit.broker.refusing import note
 from labkit.broker.revocations import Revocations
 from labkit.broker.states import State
 from labkit.broker.waiting import PATIENCE, finished, followed
@@ -111,9 +112,11 @@ class Gate:
     def too_slow(self, connection: Connection) -> None:
         """The time for CONNECT is up."""
         if connection.state in (State.DECIDING, State.EXCHANGING):
-            late = refused("timeout")
-            code = connection.dialect.code(late)
-            self._record.add("broker", "connect.refused", reason=late.reason, return_code=code)
+            # A no that the client does not want to hear is a no, not a decision that took too long.
+            late = None if connection.exchange is None else connection.exchange.verdict
+            if late is None:
+                late = refused("timeout")
+                note(self._record, connection, late)
             connection.leave(connection.dialect.refusal(late))
         else:
             self._record.add("broker", "protocol.error", reason="no CONNECT in time")
@@ -143,15 +146,7 @@ class Gate:
 
     def refuse(self, connection: Connection, connect: AnyConnect, refused: Refused) -> None:
         """Say no and close."""
-        # The client identifier is the caller's own text: the record cuts and escapes it.
-        self._record.add(
-            "broker",
-            "connect.refused",
-            client_id=connect.client_id[:128],
-            reason=refused.reason,
-            return_code=connection.dialect.code(refused),
-            carrier=refused.carrier,
-        )
+        note(self._record, connection, refused, connect)
         connection.leave(connection.dialect.refusal(refused))
 
     def objection(self, guest: Admitted) -> Refused | None:
@@ -228,6 +223,7 @@ class Gate:
             )
             connection.end("internal-error")
         finally:
+            guest = connection.guest or guest  # it may have another token by now
             if connection.timer is not None:
                 connection.timer.cancel()
             if self.live.get(guest.client_id) is connection:

@@ -38,15 +38,20 @@ class Judge:
         self._pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="labkit-validate")
         self._deciding: set[Future[Verdict]] = set()
 
-    def ask(self, presented: Presented, waiting: Callable[[], None], then: Then) -> None:
-        """Call ``then`` with the verdict: now, or later after a call of ``waiting``."""
+    def ask(
+        self, presented: Presented, waiting: Callable[[], None], then: Then, *, known: bool = False
+    ) -> None:
+        """Call ``then`` with the verdict: now, or later after a call of ``waiting``.
+
+        Who is ``known`` is never told that too many wait: strangers could else put out who is in.
+        """
         try:
             ready = self._validator.ready_for(presented.token)
         except Exception:  # then it fails in decide() as well, and is recorded there
             ready = True
         if ready:
             then(decide(presented, self._validator))
-        elif len(self._deciding) >= self._busy_at:
+        elif len(self._deciding) >= self._busy_at and not known:
             then(refused("busy", presented.carrier))
         else:
             waiting()

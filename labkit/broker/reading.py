@@ -24,12 +24,17 @@ def read_connect(connection: Connection, now: Callable[[], float]) -> AnyConnect
     Of an unknown version nothing but the level is read.  The versions after 5 are answered in 5.
 
     Raises:
-        MalformedPacket: it is none; or too long, which is so before anybody knows the version; or the client
-            takes no packet that is long enough to answer it.
+        MalformedPacket: it is none; or too long; or the client takes no packet that is long enough to answer
+            it.
     """
     if connection.framer.first_byte != _CONNECT:
         raise MalformedPacket("the first packet is not CONNECT", spec="MQTT 3.1.1 §3.1")
-    raw = connection.framer.next_packet()
+    try:
+        raw = connection.framer.next_packet()
+    except MalformedPacket:  # too long: its version may be known all the same
+        if (protocol_level(connection.framer.take_all()) or 0) >= 5:
+            connection.dialect = Dialect5({}, now)
+        raise
     if raw is None:
         return None
     level = protocol_level(raw) or 0

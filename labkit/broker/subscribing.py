@@ -26,6 +26,7 @@ REFUSALS = {
 }
 _NO_SUBSCRIPTION = 0x11
 _FAILURE = 0x80
+_ID_IN_USE = 0x91  # by a QoS 2 message that is not over: MQTT 5 §2.2.1
 #: How many filters of one packet are worked on before other clients get a turn.
 _TURN = 32
 
@@ -46,10 +47,16 @@ async def subscribe5(
     """What MQTT 5 can ask for.
 
     Raises:
-        MalformedPacket: shared subscriptions, though CONNACK has said that there are none (§3.2.2.3.13).
+        MalformedPacket: shared subscriptions, though CONNACK has said that there are none (§3.2.2.3.13); or
+            more filters than the client takes an answer to.
     """
     if any(wish.topic_filter.startswith("$share/") for wish in packet.subscriptions):
         raise MalformedPacket("a shared subscription", spec="MQTT 5 §3.2.2.3.13", reason_code=0x9E)
+    codes = (_ID_IN_USE,) * len(packet.subscriptions)
+    in_use = _checked(connection.dialect.suback(packet.packet_id, codes))
+    if packet.packet_id in session.received:
+        connection.send(in_use)
+        return
     identifier = cast("int", packet.properties.get(Property.SUBSCRIPTION_IDENTIFIER, 0))
     await _subscribe(broker, session, connection, packet.packet_id, list(packet.subscriptions), identifier)
 
@@ -97,9 +104,23 @@ def unsubscribe(
     """Ends subscriptions; MQTT 5 hears which of them there were."""
     if not all(valid_filter(topic_filter) for topic_filter in packet.filters):
         raise MalformedPacket("a topic filter is ill-formed", spec="MQTT 3.1.1 §4.7.1")
+    codes = (_ID_IN_USE,) * len(packet.filters)
+    in_use = _checked(connection.dialect.unsuback(packet.packet_id, codes))
+    if connection.dialect.version == 5 and packet.packet_id in session.received:
+        connection.send(in_use)
+        return
     had = [broker.unsubscribe(session, topic_filter) for topic_filter in packet.filters]
     codes = tuple(0 if each else _NO_SUBSCRIPTION for each in had)
     connection.send(connection.dialect.unsuback(packet.packet_id, codes))
+
+
+def _checked(answer: bytes) -> bytes:
+    """The answer, if it fits: it must be sent ([MQTT-3.8.4-1]), and cannot be cut (§3.1.2.11.4)."""
+    if not answer:
+        raise MalformedPacket(
+            "the answer is longer than the client takes", spec="MQTT 5 §3.1.2.11.4", reason_code=0x95
+        )
+    return answer
 
 
 def _options(wish: v5.Subscription, identifier: int) -> Options | None:

@@ -6,6 +6,7 @@ Spec: MQTT 5 §2.2.2, table 2-4.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cache
 from typing import Final, Literal, TypeAlias, cast
 
 from labkit.wire.packets import PacketType
@@ -75,6 +76,7 @@ class Rule:
     reason_code: int = 0x82
 
 
+@cache
 def label(property: Property, holder: Holder) -> str:
     """Its name, for example ``"maximum QoS"``; those of a will start with that word."""
     name = property.name.lower().replace("_", " ").replace("qos", "QoS")
@@ -209,6 +211,7 @@ def read_properties(cursor: Cursor, holder: Holder) -> Properties:
         raise malformed("the property length reaches beyond the packet", "2.2.2.1")
     end = cursor.at + length
     found: dict[Property, Value | tuple[Value, ...]] = {}
+    repeated: dict[Property, list[Value]] = {}  # a tuple that grows would be copied for each of thousands
     while cursor.at < end:
         number = cursor.length(what + "property identifier")
         rule = PROPERTIES.get(number)
@@ -228,7 +231,10 @@ def read_properties(cursor: Cursor, holder: Holder) -> Properties:
         if fault is not None:
             raise forbidden(f"{name} {fault}", section, reason_code=rule.reason_code)
         if holder in rule.repeats:
-            found[rule.property] = (*cast("tuple[Value, ...]", found.get(rule.property, ())), value)
+            found.setdefault(rule.property, ())
+            repeated.setdefault(rule.property, []).append(value)
         else:
             found[rule.property] = value
+    for property, values in repeated.items():
+        found[property] = tuple(values)
     return found
