@@ -231,26 +231,26 @@ def test_a_verdict_that_comes_too_late(slow: tuple[Site, Slow]) -> None:
     """Taken over, revoked, expired, or doubled while the validator thinks: it changes nothing any more."""
     place, validator = slow
 
-    def asked() -> Any:
+    def asked(name: str) -> Any:
         validator.slow = False
-        client = inside(place)
+        client = inside(place, client_id=name)
         validator.slow = True
-        client.say(auth("OAUTH2-JWT", 0x19, place.token().encode()))
+        client.say(auth("OAUTH2-JWT", 0x19, place.token(name).encode()))
         assert validator.asked.acquire(timeout=5)
         return client
 
-    with asked() as client:
-        client.say(auth("OAUTH2-JWT", 0x19, place.token().encode()))
+    with asked("twice") as client:
+        client.say(auth("OAUTH2-JWT", 0x19, place.token("twice").encode()))
         ended(client, 0x82)
-    with asked() as client:
-        place.broker.revoked(place.broker.connections[0].jti, "dev-1")
+    with asked("revoked") as client:
+        place.broker.revoked(place.broker.connections[0].jti, "revoked")
         ended(client, 0x87)
-    with asked() as client:
+    with asked("expired") as client:
         place.clock.advance(seconds=300)
         ended(client, 0x87)
-    with asked() as client:
+    with asked("taken-over") as client:
         validator.slow = False
-        with enter(place) as other:
+        with enter(place, "taken-over") as other:
             ended(client, 0x8E)
             validator.answer.set()
             assert other.silent()
@@ -267,3 +267,17 @@ def test_a_long_body_of_nothing(place: Site) -> None:
     with inside(place) as client:
         client.say(frame(0xF0, bytes(270_000)))
         ended(client, 0x95)
+
+
+def test_one_question_at_a_time_is_free(slow: tuple[Site, Slow]) -> None:
+    """Who comes back again and again before the answer, waits in line with the strangers."""
+    place, validator = slow
+    for count in range(4):
+        validator.slow = False
+        with inside(place) as client:
+            validator.slow = True
+            client.say(auth("OAUTH2-JWT", 0x19, place.token().encode()))
+            if count < 2:  # the limit of this site
+                assert validator.asked.acquire(timeout=5)
+            else:
+                ended(client, 0x89)

@@ -1,6 +1,7 @@
 """Damaged upgrades, frames and TLS records at the doors, with an honest device served meanwhile."""
 
 import contextlib
+import logging
 import socket
 import ssl
 from collections.abc import Callable, Iterator
@@ -56,10 +57,22 @@ def door(request: pytest.FixtureRequest, secured: tuple[Site, ssl.SSLContext]) -
     return Door(place, port, line)
 
 
+class Kept(logging.Handler):
+    """What the loop complains about, such as an exception that nobody has caught."""
+
+    def __init__(self, level: int) -> None:
+        super().__init__(level)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+
+
 @pytest.fixture(autouse=True, scope="module")
 def honest(door: Door) -> Iterator[None]:
-    """A device at the same door that must be served all the time, and no fault of ours."""
-    place = door.place
+    """A device at the same door that must be served all the time; and no fault of ours, told or logged."""
+    place, log = door.place, Kept(logging.WARNING)
+    logging.getLogger("asyncio").addHandler(log)
     client = Client5(door.port, upgraded(door))
     with client:
         assert client.enter("honest", place.token("honest", lifetime=3600)).reason_code == 0
@@ -68,6 +81,8 @@ def honest(door: Door) -> Iterator[None]:
         client.say(v5.Publish(topic="devices/honest/x", payload=b"still served"))
         assert client.expect(v5.Publish).payload == b"still served"
     place.record.wait("connection.closed", client_id="honest")
+    logging.getLogger("asyncio").removeHandler(log)
+    assert log.lines == []
     assert place.record.events("internal.error") == []
     assert place.record.events("connect.refused", reason="validator-failed") == []
 
@@ -111,6 +126,8 @@ LINES = (
     "Origin: null",
     "Host: evil.example",
     "Upgrade: h2c",
+    "Upgrade: websocket",
+    "Sec-WebSocket-Protocol: mqttv3.1",
     "Connection: close",
     "Sec-WebSocket-Key: AA==",
     "Sec-WebSocket-Version: 12",
@@ -124,7 +141,15 @@ LINES = (
     "\x00: \x7f",
     ":",
 )
-DROPPED = ("Host", "Upgrade", "Connection", "Sec-WebSocket-Key", "Sec-WebSocket-Version")
+DROPPED = (
+    "Host",
+    "Upgrade",
+    "Connection",
+    "Sec-WebSocket-Key",
+    "Sec-WebSocket-Version",
+    "Sec-WebSocket-Protocol",
+)
+PATHS = ("/mqtt", "/mqtt", "/", "*", "/mqtt?access_token=x", "http://x/mqtt", "/mqtt#", "//[", "/mqtt?%ff")
 
 
 @st.composite
@@ -133,11 +158,9 @@ def requests(draw: st.DrawFn) -> bytes:
     raw = request(
         *draw(st.lists(st.sampled_from(LINES), max_size=3)),
         port=1883,
-        path=draw(
-            st.sampled_from(["/mqtt", "/mqtt", "/", "*", "/mqtt?access_token=x", "http://x/mqtt", "/mqtt#"])
-        ),
+        path=draw(st.sampled_from(PATHS)),
         verb=draw(st.sampled_from(["GET", "GET", "POST", "get", "PRI"])),
-        drop=tuple(draw(st.sets(st.sampled_from(DROPPED), max_size=1))),
+        drop=tuple(draw(st.sets(st.sampled_from(DROPPED), max_size=2))),
     )
     if draw(st.booleans()):
         raw = draw(damage(st.just(raw)))
@@ -153,6 +176,21 @@ def test_damaged_upgrades_get_an_answer_of_http_or_none(door: Door, raw: bytes) 
         got = until_the_end(line)
     assert got == b"" or got.startswith(b"HTTP/1.1 ")
     assert [each.client_id for each in door.place.broker.connections] == ["honest"]
+
+
+@pytest.mark.parametrize(
+    ("raw", "status"),
+    [
+        (request("Upgrade: websocket", port=1, drop=("Sec-WebSocket-Protocol",)), 400),
+        (request("Upgrade: h2c", "Upgrade: h3", port=1, drop=("Sec-WebSocket-Protocol", "Upgrade")), 426),
+        (request(port=1, path="//["), 404),
+        (request(port=1, path="http://[/mqtt"), 404),
+    ],
+)
+def test_what_was_no_answer_but_a_traceback(door: Door, raw: bytes, status: int) -> None:
+    with contextlib.closing(door.line()) as line:
+        line.sendall(raw)
+        assert until_the_end(line).startswith(b"HTTP/1.1 %d " % status)
 
 
 # Frames.

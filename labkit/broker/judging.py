@@ -36,27 +36,29 @@ class Judge:
         self._busy_at = busy_at
         self._loop = asyncio.get_running_loop()
         self._pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="labkit-validate")
-        self._deciding: set[Future[Verdict]] = set()
+        self._deciding: dict[Future[Verdict], str | None] = {}  # and who is known to ask
 
     def ask(
         self, presented: Presented, waiting: Callable[[], None], then: Then, *, known: bool = False
     ) -> None:
         """Call ``then`` with the verdict: now, or later after a call of ``waiting``.
 
-        Who is ``known`` is never told that too many wait: strangers could else put out who is in.
+        Who is ``known`` may ask one question besides: strangers could else put out who is in.
         """
+        client_id = presented.connect.client_id if known else None
+        besides = known and client_id not in self._deciding.values()
         try:
             ready = self._validator.ready_for(presented.token)
         except Exception:  # then it fails in decide() as well, and is recorded there
             ready = True
         if ready:
             then(decide(presented, self._validator))
-        elif len(self._deciding) >= self._busy_at and not known:
+        elif len(self._deciding) >= self._busy_at and not besides:
             then(refused("busy", presented.carrier))
         else:
             waiting()
             work = self._pool.submit(decide, presented, self._validator)
-            self._deciding.add(work)
+            self._deciding[work] = client_id
             work.add_done_callback(partial(self._hand_back, then))
 
     def _hand_back(self, then: Then, work: "Future[Verdict]") -> None:
@@ -65,7 +67,7 @@ class Judge:
             self._loop.call_soon_threadsafe(self._decided, then, work)
 
     def _decided(self, then: Then, work: "Future[Verdict]") -> None:
-        self._deciding.discard(work)
+        self._deciding.pop(work, None)
         if not work.cancelled():
             then(work.result())
 

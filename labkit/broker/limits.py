@@ -17,6 +17,7 @@ class Limits:
             sockets cannot lock anybody out.  At most a quarter of what the process may have open.  The same
             for TLS handshakes at each listener.
         max_deciding: CONNECTs that wait for a key or for introspection; one more gets return code 3.
+            Re-authentications of those who are in wait besides, one for each.
         connect_timeout: seconds from TCP connect, or from the end of TLS's handshake, to a decision; and for
             that handshake.
         max_keep_alive: seconds of the longest keep alive of MQTT 5; who wants a longer one or none is told

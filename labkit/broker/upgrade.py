@@ -114,12 +114,16 @@ class Rules:
 
     def judge(self, request: Request) -> Welcome | Turned:
         """Whether the request may become a WebSocket."""
-        target = urlsplit(request.path)
+        lost = Turned(status=404, reason="path", words=f"The broker is at {PATH}.")
+        try:
+            target = urlsplit(request.path)
+        except ValueError:  # such as //[
+            return lost
         if "access_token" in parse_qs(target.query, keep_blank_values=True):
             words = "Never put a token into a URL: servers and proxies log it.  Send Authorization: Bearer."
             return Turned(status=400, reason="token-in-url", words=words)  # RFC 6750 §5.3
         if target.path != PATH:
-            return Turned(status=404, reason="path", words=f"The broker is at {PATH}.")
+            return lost
         return (
             self._host(request.headers)
             or self._origin(request.headers)
@@ -173,7 +177,8 @@ def _protocol(headers: Headers) -> Turned | None:
         offered = [name for line in lines for name in parse_subprotocol(line)]
     except InvalidHeader:
         offered = []
-    if "mqtt" not in offered and "websocket" in headers.get("Upgrade", "").lower():  # [MQTT-6.0.0-3]
+    upgrade = ",".join(headers.get_all("Upgrade")).lower()
+    if "mqtt" not in offered and "websocket" in upgrade:  # [MQTT-6.0.0-3]
         words = "Offer the subprotocol mqtt in Sec-WebSocket-Protocol."
         return Turned(status=400, reason="subprotocol", words=words)
     return None
