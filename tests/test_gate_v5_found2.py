@@ -1,5 +1,6 @@
 """More of what a hostile reader of MQTT 5 found in the gate; each was wrong once."""
 
+import gc
 import re
 import threading
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from test_enhanced import DATA, NAME, again, ask, auth, ended, inside
 
 from labkit.broker import Limits
 from labkit.broker.admission import _is_jwt
+from labkit.broker.methods import OAuth2Pop
 from labkit.tokens import AccessToken, TokenValidator
 from labkit.wire import frame, v5
 from labkit.wire.v5 import Property
@@ -156,6 +158,18 @@ def test_who_is_told_why_is_written_down(place: Site, word: v5.Packet | None) ->
 
 
 # Re-authentication.
+
+
+def test_no_method_keeps_a_token(place: Site) -> None:
+    """Its text is needed no more once it is judged; a connection lives for hours."""
+
+    def kept() -> list[str]:
+        return [each._token for each in gc.get_objects() if isinstance(each, OAuth2Pop) and each._token]
+
+    with inside(place, "OAUTH2-POP") as client:
+        assert kept() == []
+        assert again(client, place, "OAUTH2-POP").reason_code == 0
+        assert kept() == []
 
 
 def test_the_end_is_that_of_the_token_that_was_there(place: Site) -> None:

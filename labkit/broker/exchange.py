@@ -68,8 +68,9 @@ class Exchange:
         raise _wrong(f"a client cannot send AUTH 0x{packet.reason_code:02X} here", "3.15.2.1")
 
     def over(self) -> None:
-        """The token was good: from now on the client may ask for another run."""
+        """The token was good: from now on the client may ask for another run, and nobody needs this one."""
         self._running = False
+        self._method = METHODS[self.method_name](self._client_id)  # the old one knows the token
 
     def regret(self, refused: Refused) -> bytes | None:
         """The packet that tells why, before the refusal; ``None`` when the refusal says it all."""
