@@ -2,6 +2,7 @@
 
 import gc
 import re
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -15,6 +16,7 @@ from test_enhanced import DATA, NAME, again, ask, auth, ended, inside
 
 from labkit.broker import Limits
 from labkit.broker.admission import _is_jwt
+from labkit.broker.message import of_packet
 from labkit.broker.methods import OAuth2Pop
 from labkit.tokens import AccessToken, TokenValidator
 from labkit.wire import frame, v5
@@ -61,6 +63,24 @@ def test_a_user_name_full_of_beginnings(place: Site) -> None:
         answer = client.enter("dev-1", "x" + "eyJ" * 21_000, username="x" + "eyJ" * 21_000)
         assert answer.reason_code == 0x86
         assert client.ended()
+
+
+@pytest.mark.parametrize("pair", [("", ""), ("ä", "ö" * 40)])
+def test_properties_count_as_what_they_take(pair: tuple[str, str]) -> None:
+    """Empty ones counted nothing: a few thousand messages, of 6 MB in memory each, passed every limit."""
+    packet = v5.Publish(topic=TOPIC, properties={P.USER_PROPERTY: (pair,) * 1000, P.CONTENT_TYPE: ""})
+    assert of_packet(packet, 0).size >= len(v5.encode(packet)) + 1000 * sys.getsizeof(pair)
+
+
+def test_what_is_retained_is_counted_with_its_properties() -> None:
+    many = {P.USER_PROPERTY: (("", ""),) * 1000}
+    with site(limits=Limits(max_retained_bytes=500_000)) as place, enter(place) as client:
+        for number in range(5):
+            assert client.tell(f"{TOPIC}/{number}", b"x", retain=True, properties=many) == 0
+        assert len(place.record.events("retain.refused", reason="too-large")) == 2
+        client.tell(f"{TOPIC}/0", retain=True)  # and all of it is given back
+        client.tell(f"{TOPIC}/9", b"x", retain=True, properties=many)
+        assert len(place.record.events("retain.refused", reason="too-large")) == 2
 
 
 # What may be sent when.

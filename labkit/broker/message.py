@@ -13,6 +13,8 @@ __all__ = ["ABOUT_MESSAGE", "Bequest", "Message", "of_packet", "of_will"]
 
 #: Names of what the record says about a message.
 ABOUT_MESSAGE: Final = ("client_id", "jti", "topic", "qos", "retain", "size")
+#: Bytes of an object, whatever is in it.
+_OBJECT: Final = 64
 _NONE: Final[Properties] = MappingProxyType({})
 #: What travels with a message, unaltered and in order (MQTT 5 §3.3.2.3, [MQTT-3.3.2-4, -15, -16, -18, -20]).
 _TRAVELS: Final = (
@@ -99,6 +101,7 @@ def _end(properties: Mapping[Property, object], now: float) -> float | None:
 
 
 def _length(value: object) -> int:
+    """What a value takes in memory, about: thousands of empty ones are not nothing."""
     if isinstance(value, str | bytes):
-        return len(value)
-    return sum(map(_length, value)) if isinstance(value, Iterable) else 4
+        return _OBJECT + len(value)
+    return sum(map(_length, value)) if isinstance(value, Iterable) else _OBJECT
