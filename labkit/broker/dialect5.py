@@ -4,15 +4,16 @@ What the broker cannot do is announced in CONNACK, or refused with the reason: :
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
+from struct import pack
 from typing import Final, cast
 
 from labkit.broker.dialect import Dialect, Packet
 from labkit.broker.limits import Limits
 from labkit.broker.message import Message
 from labkit.broker.reasons import GOODBYES, Refused
-from labkit.wire import v5
+from labkit.wire import frame, v5
 from labkit.wire.v5 import Properties, Property
 from labkit.wire.v5.properties import Value
 
@@ -109,24 +110,18 @@ class Dialect5(Dialect):
         return refused.reason_code
 
     def publish(self, message: Message, packet_id: int = 0, *, dup: bool = False) -> bytes | None:
-        properties: Mapping[Property, Value | tuple[Value, ...]]
-        properties = message.properties
+        properties = message.properties.written
         if message.expires_at is not None:  # what is left of it: [MQTT-3.3.2-6]
             left = max(0, math.ceil(message.expires_at - self._now()))
-            properties = {**properties, _P.MESSAGE_EXPIRY_INTERVAL: left}
+            properties += v5.encode_properties({_P.MESSAGE_EXPIRY_INTERVAL: left})
         if message.ids:
-            properties = {**properties, _P.SUBSCRIPTION_IDENTIFIER: message.ids}
-        data = v5.encode(
-            v5.Publish(
-                topic=message.topic,
-                payload=message.payload,
-                qos=message.qos,
-                retain=message.retain,
-                dup=dup,
-                packet_id=packet_id,
-                properties=properties,
-            )
-        )
+            properties += v5.encode_properties({_P.SUBSCRIPTION_IDENTIFIER: message.ids})
+        topic = message.topic.encode()
+        head = pack("!H", len(topic)) + topic
+        if message.qos:
+            head += pack("!H", packet_id)
+        first = 0x30 | dup << 3 | message.qos << 1 | message.retain
+        data = frame(first, head + v5.measured(properties) + message.payload)
         return data if self.takes(data) else None  # [MQTT-3.1.2-24]
 
     def puback(self, packet_id: int, code: int = 0) -> bytes:

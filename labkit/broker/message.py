@@ -2,20 +2,20 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
+from functools import cached_property
 from typing import Final, cast
 
 from labkit import wire
 from labkit.wire import v5
 from labkit.wire.v5 import Properties, Property
+from labkit.wire.v5.properties import Value
 
-__all__ = ["ABOUT_MESSAGE", "Bequest", "Message", "of_packet", "of_will"]
+__all__ = ["ABOUT_MESSAGE", "Bequest", "Message", "Travelling", "of_packet", "of_will"]
 
 #: Names of what the record says about a message.
 ABOUT_MESSAGE: Final = ("client_id", "jti", "topic", "qos", "retain", "size")
 #: Bytes of an object, whatever is in it.
 _OBJECT: Final = 64
-_NONE: Final[Properties] = MappingProxyType({})
 #: What travels with a message, unaltered and in order (MQTT 5 §3.3.2.3, [MQTT-3.3.2-4, -15, -16, -18, -20]).
 _TRAVELS: Final = (
     Property.PAYLOAD_FORMAT_INDICATOR,
@@ -24,6 +24,18 @@ _TRAVELS: Final = (
     Property.CORRELATION_DATA,
     Property.USER_PROPERTY,
 )
+
+
+class Travelling(dict[Property, Value | tuple[Value, ...]]):
+    """Properties that go to every subscriber: written once, or thousands of them would be for each."""
+
+    @cached_property
+    def written(self) -> bytes:
+        """Their bytes, without the length."""
+        return v5.encode_properties(self)
+
+
+_NONE: Final = Travelling()
 
 
 class Message:
@@ -41,7 +53,7 @@ class Message:
         payload: bytes = b"",
         qos: int = 0,
         retain: bool = False,
-        properties: Properties = _NONE,
+        properties: Travelling = _NONE,
         expires_at: float | None = None,
         ids: tuple[int, ...] = (),
     ) -> None:
@@ -85,14 +97,14 @@ def of_packet(packet: v5.Publish, now: float) -> Message:
 
 def of_will(will: wire.Will | v5.Will, now: float) -> Message:
     """The message that a will becomes when it is published ``now``."""
-    properties = will.properties if isinstance(will, v5.Will) else _NONE
+    properties: Properties = will.properties if isinstance(will, v5.Will) else _NONE
     return Message(
         will.topic, will.payload, will.qos, will.retain, _travelling(properties), _end(properties, now)
     )
 
 
-def _travelling(properties: Properties) -> Properties:
-    return {name: properties[name] for name in _TRAVELS if name in properties} or _NONE
+def _travelling(properties: Properties) -> Travelling:
+    return Travelling({name: properties[name] for name in _TRAVELS if name in properties})
 
 
 def _end(properties: Mapping[Property, object], now: float) -> float | None:

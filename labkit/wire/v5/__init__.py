@@ -3,7 +3,7 @@
 Everything that is a list is a table: ``PROPERTIES`` (§2.2.2.2) and ``REASONS`` (§2.4).
 """
 
-from labkit.wire.v5.encode import encode
+from labkit.wire.v5.encode import encode, encode_properties, measured
 from labkit.wire.v5.packets import (
     Auth,
     Connack,
@@ -52,6 +52,8 @@ __all__ = [
     "Unsubscribe",
     "Will",
     "encode",
+    "encode_properties",
+    "measured",
     "parse",
     "reason_name",
 ]

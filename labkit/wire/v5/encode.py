@@ -30,7 +30,7 @@ from labkit.wire.v5.packets import (
 )
 from labkit.wire.v5.properties import PROPERTIES, Properties
 
-__all__ = ["encode"]
+__all__ = ["encode", "encode_properties", "measured"]
 
 
 def encode(packet: Packet) -> bytes:
@@ -40,6 +40,20 @@ def encode(packet: Packet) -> bytes:
         ValueError: a field is longer than its length prefix can say (65,535 bytes).
     """
     return _WRITERS[type(packet)](packet)
+
+
+def encode_properties(properties: Properties) -> bytes:
+    """Each as identifier and value, without the length that stands before them all.  Spec: §2.2.2.2."""
+    return b"".join(
+        bytes((name,)) + _VALUES[PROPERTIES[name].type](each)
+        for name, value in properties.items()
+        for each in _each(value)
+    )
+
+
+def measured(body: bytes) -> bytes:
+    """Properties that are bytes already, behind their length."""
+    return _length(len(body)) + body
 
 
 def _publish(packet: Publish) -> bytes:
@@ -132,14 +146,7 @@ _WRITERS: Final[Mapping[type, Callable[[Any], bytes]]] = {
 
 def _properties(properties: Properties) -> bytes:
     """Their length, then each as identifier and value.  Spec: §2.2.2."""
-    if not properties:
-        return b"\0"
-    body = b"".join(
-        bytes((name,)) + _VALUES[PROPERTIES[name].type](each)
-        for name, value in properties.items()
-        for each in _each(value)
-    )
-    return _length(len(body)) + body
+    return measured(encode_properties(properties)) if properties else b"\0"
 
 
 def _each(value: Any) -> tuple[Any, ...]:
