@@ -273,6 +273,27 @@ def test_strangers_do_not_put_out_who_is_in(slow: tuple[Site, Slow]) -> None:
         assert client.receive() == auth("OAUTH2-JWT", 0x00)
 
 
+def test_strangers_are_not_first_in_line() -> None:
+    """They may wait for as long as their introspection takes, and a token ends meanwhile."""
+    validator = Slow()
+    with site(validator=validator) as place, contextlib.ExitStack() as stack:
+        validator.inner = TokenValidator(ISSUER, AUDIENCE, place.issuer.jwks, clock=place.clock)
+        stack.callback(validator.answer.set)
+        client = stack.enter_context(inside(place))
+        validator.slow = True
+        mark = place.record.mark()
+        for number in range(12):
+            stranger = stack.enter_context(client5(place))
+            stranger.say(v5.Connect(client_id=f"dev-{number + 2}", password=b"opaque"))
+            place.record.wait("decision.pending", client_id=f"dev-{number + 2}", since=mark)
+        for _ in range(8):  # all threads
+            assert validator.asked.acquire(timeout=5)
+        client.say(auth("OAUTH2-JWT", 0x19, place.token().encode()))
+        assert validator.asked.acquire(timeout=5)
+        validator.answer.set()
+        assert client.receive() == auth("OAUTH2-JWT", 0x00)
+
+
 def test_nobody_can_tell_is_not_the_tokens_fault(slow: tuple[Site, Slow]) -> None:
     """A device that hears 0x87 gets another token; here it has to come again later."""
     place, validator = slow

@@ -17,6 +17,8 @@ from labkit.broker.reasons import Refused, refused
 __all__ = ["Judge", "Then", "Verdict"]
 
 _WORKERS = 8
+#: Threads for those who are in: they stand in no line with strangers.
+_RESERVED = 4
 
 Verdict: TypeAlias = Admitted | Refused
 #: Hears the verdict, on the loop.
@@ -36,6 +38,7 @@ class Judge:
         self._busy_at = busy_at
         self._loop = asyncio.get_running_loop()
         self._pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="labkit-validate")
+        self._reserved = ThreadPoolExecutor(_RESERVED, thread_name_prefix="labkit-validate-again")
         self._deciding: dict[Future[Verdict], str | None] = {}  # and who is known to ask
 
     def ask(
@@ -57,7 +60,8 @@ class Judge:
             then(refused("busy", presented.carrier))
         else:
             waiting()
-            work = self._pool.submit(decide, presented, self._validator)
+            pool = self._reserved if besides else self._pool
+            work = pool.submit(decide, presented, self._validator)
             self._deciding[work] = client_id
             work.add_done_callback(partial(self._hand_back, then))
 
@@ -76,4 +80,5 @@ class Judge:
         for work in self._deciding:
             work.cancel()
         undecided = concurrent.futures.wait(self._deciding, patience).not_done
-        self._pool.shutdown(wait=not undecided, cancel_futures=True)
+        for pool in (self._pool, self._reserved):
+            pool.shutdown(wait=not undecided, cancel_futures=True)
