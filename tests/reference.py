@@ -26,6 +26,7 @@ from labkit import Device, Lab, TokenRejected, TokenValidator, forge
 from labkit.broker import Limits
 from labkit.broker.dialect5 import LIMITATIONS
 from labkit.broker.reasons import REASONS
+from labkit.broker.upgrade import HEAD_LIMIT, PATH, REFUSALS
 from labkit.cli import app
 from labkit.clock import Clock
 from labkit.tokens import CHECKS, COMBINED_CHECKS, INTROSPECTION_CHECKS, IntrospectionClient
@@ -41,7 +42,7 @@ Made from the code by `python tests/reference.py --write`; a test compares the t
 [lessons](00-start-here.ipynb).
 
 Contents: [checks](#checks) · [reasons of a refusal](#reasons-of-a-refusal) · [MQTT 5](#mqtt-5) ·
-[scopes](#scopes) ·
+[WebSocket](#websocket) · [scopes](#scopes) ·
 [options](#options) · [commands](#commands) · [conformance](#conformance)"""
 
 CHECKS_TEXT = """\
@@ -54,6 +55,12 @@ CONNACK in MQTT 3.1.1 (§3.2.2.3), the reason code in MQTT 5 (§3.2.2.2)."""
 
 MQTT5_TEXT = """\
 What the broker does not do of MQTT 5, and how a client hears of it:"""
+
+WEBSOCKET_TEXT = f"""\
+The path is `{PATH}`, the subprotocol `mqtt`. The token comes in `Authorization: Bearer`, or in CONNECT as
+over TCP, and never in both. A request head has at most {HEAD_LIMIT} bytes, and one line of it 8192: some 8000
+for a token. A request that is turned away gets a status and a sentence; the reason goes into the broker's
+record (`upgrade.refused`)."""
 
 SCOPES = """\
 | scope | right |
@@ -81,6 +88,10 @@ def reference() -> str:
         f"## MQTT 5\n\n{MQTT5_TEXT}\n\n"
         + table(
             ("left out", "told by", "MQTT 5"), ((row.feature, row.told_by, row.spec) for row in LIMITATIONS)
+        ),
+        f"## WebSocket\n\n{WEBSOCKET_TEXT}\n\n"
+        + table(
+            ("status", "reason", "what to do"), ((str(r.status), f"`{r.reason}`", r.words) for r in REFUSALS)
         ),
         f"## Scopes\n\n{SCOPES}",
         "## Options\n\n" + "\n\n".join(options()),

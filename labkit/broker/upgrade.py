@@ -27,6 +27,7 @@ __all__ = [
     "NO_KEY",
     "NO_UPGRADE",
     "PATH",
+    "REFUSALS",
     "SILENT",
     "TOO_SLOW",
     "Rules",
@@ -69,10 +70,54 @@ class Turned:
         return "\r\n".join(lines).encode() + body
 
 
+_REALM = 'Bearer realm="mqtt"'
+
 TOO_SLOW = Turned(status=408, reason="timeout", words="The request did not come in time.")
-HEAD_TOO_LONG = Turned(status=431, reason="head-too-long", words="A request head has at most 16384 bytes.")
+HEAD_TOO_LONG = Turned(
+    status=431, reason="head-too-long", words=f"A request head has at most {HEAD_LIMIT} bytes."
+)
 LINE_TOO_LONG = Turned(status=431, reason="head-too-long", words="A header line has at most 8192 bytes.")
 NO_HTTP = Turned(status=400, reason="request", words="This is no HTTP/1.1 GET request.")
+_TOKEN_IN_URL = Turned(  # RFC 6750 §5.3
+    status=400,
+    reason="token-in-url",
+    words="Never put a token into a URL: servers and proxies log it.  Send Authorization: Bearer.",
+)
+_OTHER_PATH = Turned(status=404, reason="path", words=f"The broker is at {PATH}.")
+_NO_HOST = Turned(status=400, reason="host", words="Send exactly one Host header.")  # RFC 9112 §3.2
+_OTHER_HOST = Turned(
+    status=421,
+    reason="host",
+    words="This broker is for its own machine: connect to 127.0.0.1 or localhost.",
+)
+_OTHER_ORIGIN = Turned(  # RFC 6455 §10.2
+    status=403,
+    reason="origin",
+    words="Pages of this origin may not connect: name it in the broker's list of origins.",
+)
+_OTHER_VERSION = Turned(  # RFC 6455 §4.4
+    status=426,
+    reason="websocket-version",
+    words="Speak version 13 of the WebSocket protocol.",
+    headers=(("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")),
+)
+_OTHER_PROTOCOL = Turned(  # [MQTT-6.0.0-3]
+    status=400,
+    reason="subprotocol",
+    words="Offer the subprotocol mqtt in Sec-WebSocket-Protocol.",
+)
+_OTHER_SCHEME = Turned(
+    status=401,
+    reason="authorization-scheme",
+    words="This broker takes access tokens: send Authorization: Bearer, or the token in CONNECT.",
+    headers=(("WWW-Authenticate", _REALM),),
+)
+_NO_BEARER = Turned(  # RFC 6750 §3.1
+    status=400,
+    reason="authorization",
+    words="Send one Authorization header: the word Bearer, a space, and the token.",
+    headers=(("WWW-Authenticate", f'{_REALM}, error="invalid_request"'),),
+)
 NO_UPGRADE = Turned(
     status=426,
     reason="no-upgrade",
@@ -80,6 +125,25 @@ NO_UPGRADE = Turned(
     headers=(("Upgrade", "websocket"),),
 )
 NO_KEY = Turned(status=400, reason="websocket-key", words="Send one Sec-WebSocket-Key of 16 bytes in base64.")
+
+#: Every way to be turned away, in the order in which a request is looked at.
+REFUSALS: Final = (
+    TOO_SLOW,
+    HEAD_TOO_LONG,
+    LINE_TOO_LONG,
+    NO_HTTP,
+    _TOKEN_IN_URL,
+    _OTHER_PATH,
+    _NO_HOST,
+    _OTHER_HOST,
+    _OTHER_ORIGIN,
+    _OTHER_VERSION,
+    _OTHER_PROTOCOL,
+    _OTHER_SCHEME,
+    _NO_BEARER,
+    NO_UPGRADE,
+    NO_KEY,
+)
 
 
 class _Silent(logging.Logger):
@@ -114,16 +178,14 @@ class Rules:
 
     def judge(self, request: Request) -> Welcome | Turned:
         """Whether the request may become a WebSocket."""
-        lost = Turned(status=404, reason="path", words=f"The broker is at {PATH}.")
         try:
             target = urlsplit(request.path)
         except ValueError:  # such as //[
-            return lost
+            return _OTHER_PATH
         if "access_token" in parse_qs(target.query, keep_blank_values=True):
-            words = "Never put a token into a URL: servers and proxies log it.  Send Authorization: Bearer."
-            return Turned(status=400, reason="token-in-url", words=words)  # RFC 6750 §5.3
+            return _TOKEN_IN_URL
         if target.path != PATH:
-            return lost
+            return _OTHER_PATH
         return (
             self._host(request.headers)
             or self._origin(request.headers)
@@ -133,12 +195,11 @@ class Rules:
 
     def _host(self, headers: Headers) -> Turned | None:
         names = headers.get_all("Host")
-        host = _hostname(f"//{names[0]}") if len(names) == 1 else None  # RFC 9112 §3.2
+        host = _hostname(f"//{names[0]}") if len(names) == 1 else None
         if host is None:
-            return Turned(status=400, reason="host", words="Send exactly one Host header.")
+            return _NO_HOST
         if self._local and not is_loopback(host):
-            words = "This broker is for its own machine: connect to 127.0.0.1 or localhost."
-            return Turned(status=421, reason="host", words=words)
+            return _OTHER_HOST
         return None
 
     def _origin(self, headers: Headers) -> Turned | None:
@@ -148,8 +209,7 @@ class Rules:
         origin = origins[0].lower()
         if len(origins) == 1 and (origin in self._origins or self._is_ours(origin, headers["Host"])):
             return None
-        words = "Pages of this origin may not connect: name it in the broker's list of origins."
-        return Turned(status=403, reason="origin", words=words)  # RFC 6455 §10.2
+        return _OTHER_ORIGIN
 
     def _is_ours(self, origin: str, host: str) -> bool:
         theirs = _hostname(origin) if _ORIGIN.fullmatch(origin) else None
@@ -169,18 +229,15 @@ def _hostname(url: str) -> str | None:
 
 def _protocol(headers: Headers) -> Turned | None:
     if headers.get_all("Sec-WebSocket-Version") not in ([], ["13"]):  # none at all: no WebSocket, see below
-        ours = (("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13"))
-        words = "Speak version 13 of the WebSocket protocol."
-        return Turned(status=426, reason="websocket-version", words=words, headers=ours)  # RFC 6455 §4.4
+        return _OTHER_VERSION
     lines = headers.get_all("Sec-WebSocket-Protocol")
     try:
         offered = [name for line in lines for name in parse_subprotocol(line)]
     except InvalidHeader:
         offered = []
     upgrade = ",".join(headers.get_all("Upgrade")).lower()
-    if "mqtt" not in offered and "websocket" in upgrade:  # [MQTT-6.0.0-3]
-        words = "Offer the subprotocol mqtt in Sec-WebSocket-Protocol."
-        return Turned(status=400, reason="subprotocol", words=words)
+    if "mqtt" not in offered and "websocket" in upgrade:
+        return _OTHER_PROTOCOL
     return None
 
 
@@ -190,11 +247,6 @@ def _token(headers: Headers) -> Welcome | Turned:
         return Welcome()  # a browser cannot set the header: its token comes in CONNECT
     if len(values) == 1 and (found := _BEARER.fullmatch(values[0].strip())):
         return Welcome(bearer=found[1])
-    realm = 'Bearer realm="mqtt"'
     if len(values) == 1 and values[0].split(None, 1)[:1] not in ([], ["Bearer"], ["bearer"]):
-        words = "This broker takes access tokens: send Authorization: Bearer, or the token in CONNECT."
-        challenge = (("WWW-Authenticate", realm),)
-        return Turned(status=401, reason="authorization-scheme", words=words, headers=challenge)
-    words = "Send one Authorization header: the word Bearer, a space, and the token."
-    challenge = (("WWW-Authenticate", f'{realm}, error="invalid_request"'),)  # RFC 6750 §3.1
-    return Turned(status=400, reason="authorization", words=words, headers=challenge)
+        return _OTHER_SCHEME
+    return _NO_BEARER
