@@ -162,7 +162,7 @@ class AuthClient(paho.Client):
         if self._method is None or not self._in_talk:
             return self._object("it sent AUTH, and nobody had asked")
         if len(body) > 1 and getattr(named, "AuthenticationMethod", None) != self._method.name:
-            return self._object("it sent AUTH for another authentication method")  # [MQTT-4.12.0-3]
+            return self._object("it sent AUTH for another authentication method")  # [MQTT-4.12.0-5]
         if code == _SUCCESS and self._entered:
             self._in_talk = False
             self.on_reauthenticated()
