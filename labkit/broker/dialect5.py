@@ -6,14 +6,13 @@ What the broker cannot do is announced in CONNACK, or refused with the reason: :
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from struct import pack
 from typing import Final, cast
 
 from labkit.broker.dialect import Dialect, Packet
 from labkit.broker.limits import Limits
 from labkit.broker.message import Message
 from labkit.broker.reasons import GOODBYES, Refused
-from labkit.wire import frame, v5
+from labkit.wire import v5
 from labkit.wire.v5 import Properties, Property
 from labkit.wire.v5.properties import Value
 
@@ -116,12 +115,15 @@ class Dialect5(Dialect):
             properties += v5.encode_properties({_P.MESSAGE_EXPIRY_INTERVAL: left})
         if message.ids:
             properties += v5.encode_properties({_P.SUBSCRIPTION_IDENTIFIER: message.ids})
-        topic = message.topic.encode()
-        head = pack("!H", len(topic)) + topic
-        if message.qos:
-            head += pack("!H", packet_id)
-        first = 0x30 | dup << 3 | message.qos << 1 | message.retain
-        data = frame(first, head + v5.measured(properties) + message.payload)
+        packet = v5.Publish(
+            topic=message.topic,
+            payload=message.payload,
+            qos=message.qos,
+            retain=message.retain,
+            dup=dup,
+            packet_id=packet_id,
+        )
+        data = v5.encode_publish(packet, properties)
         return data if self.takes(data) else None  # [MQTT-3.1.2-24]
 
     def puback(self, packet_id: int, code: int = 0) -> bytes:

@@ -3,7 +3,7 @@
 Everything that is a list is a table: ``PROPERTIES`` (§2.2.2.2) and ``REASONS`` (§2.4).
 """
 
-from labkit.wire.v5.encode import encode, encode_properties, measured
+from labkit.wire.v5.encode import encode, encode_properties, encode_publish
 from labkit.wire.v5.packets import (
     Auth,
     Connack,
@@ -53,7 +53,7 @@ __all__ = [
     "Will",
     "encode",
     "encode_properties",
-    "measured",
+    "encode_publish",
     "parse",
     "reason_name",
 ]

@@ -30,7 +30,7 @@ from labkit.wire.v5.packets import (
 )
 from labkit.wire.v5.properties import PROPERTIES, Properties
 
-__all__ = ["encode", "encode_properties", "measured"]
+__all__ = ["encode", "encode_properties", "encode_publish"]
 
 
 def encode(packet: Packet) -> bytes:
@@ -51,15 +51,15 @@ def encode_properties(properties: Properties) -> bytes:
     )
 
 
-def measured(body: bytes) -> bytes:
-    """Properties that are bytes already, behind their length."""
-    return _length(len(body)) + body
+def encode_publish(packet: Publish, properties: bytes) -> bytes:
+    """``packet`` with properties that :func:`encode_properties` has written, in place of its own."""
+    first = 0x30 | packet.dup << 3 | packet.qos << 1 | packet.retain
+    packet_id = pack("!H", packet.packet_id) if packet.qos else b""
+    return frame(first, _text(packet.topic) + packet_id + _measured(properties) + packet.payload)
 
 
 def _publish(packet: Publish) -> bytes:
-    first = 0x30 | packet.dup << 3 | packet.qos << 1 | packet.retain
-    packet_id = pack("!H", packet.packet_id) if packet.qos else b""
-    return frame(first, _text(packet.topic) + packet_id + _properties(packet.properties) + packet.payload)
+    return encode_publish(packet, encode_properties(packet.properties))
 
 
 def _connect(packet: Connect) -> bytes:
@@ -146,7 +146,11 @@ _WRITERS: Final[Mapping[type, Callable[[Any], bytes]]] = {
 
 def _properties(properties: Properties) -> bytes:
     """Their length, then each as identifier and value.  Spec: §2.2.2."""
-    return measured(encode_properties(properties)) if properties else b"\0"
+    return _measured(encode_properties(properties))
+
+
+def _measured(properties: bytes) -> bytes:
+    return _length(len(properties)) + properties
 
 
 def _each(value: Any) -> tuple[Any, ...]:
