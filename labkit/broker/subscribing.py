@@ -1,6 +1,7 @@
 """SUBSCRIBE and UNSUBSCRIBE, in both versions: MQTT 3.1.1 §3.8 to §3.11, MQTT 5 the same."""
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 from labkit.broker.connection import Connection
@@ -52,10 +53,7 @@ async def subscribe5(
     """
     if any(wish.topic_filter.startswith("$share/") for wish in packet.subscriptions):
         raise MalformedPacket("a shared subscription", spec="MQTT 5 §3.2.2.3.13", reason_code=0x9E)
-    codes = (_ID_IN_USE,) * len(packet.subscriptions)
-    in_use = _checked(connection.dialect.suback(packet.packet_id, codes))
-    if packet.packet_id in session.received:
-        connection.send(in_use)
+    if _in_use(session, connection, packet.packet_id, len(packet.subscriptions), connection.dialect.suback):
         return
     identifier = cast("int", packet.properties.get(Property.SUBSCRIPTION_IDENTIFIER, 0))
     await _subscribe(broker, session, connection, packet.packet_id, list(packet.subscriptions), identifier)
@@ -104,23 +102,35 @@ def unsubscribe(
     """Ends subscriptions; MQTT 5 hears which of them there were."""
     if not all(valid_filter(topic_filter) for topic_filter in packet.filters):
         raise MalformedPacket("a topic filter is ill-formed", spec="MQTT 3.1.1 §4.7.1")
-    codes = (_ID_IN_USE,) * len(packet.filters)
-    in_use = _checked(connection.dialect.unsuback(packet.packet_id, codes))
-    if connection.dialect.version == 5 and packet.packet_id in session.received:
-        connection.send(in_use)
+    if _in_use(session, connection, packet.packet_id, len(packet.filters), connection.dialect.unsuback):
         return
     had = [broker.unsubscribe(session, topic_filter) for topic_filter in packet.filters]
     codes = tuple(0 if each else _NO_SUBSCRIPTION for each in had)
     connection.send(connection.dialect.unsuback(packet.packet_id, codes))
 
 
-def _checked(answer: bytes) -> bytes:
-    """The answer, if it fits: it must be sent ([MQTT-3.8.4-1]), and cannot be cut (§3.1.2.11.4)."""
-    if not answer:
+def _in_use(
+    session: "Session",
+    connection: Connection,
+    packet_id: int,
+    filters: int,
+    answer: Callable[[int, tuple[int, ...]], bytes],
+) -> bool:
+    """Whether the identifier belongs to a message, and so the packet is answered.
+
+    Raises:
+        MalformedPacket: no answer fits, before anything is done: one must be sent ([MQTT-3.8.4-1],
+            [MQTT-3.10.4-4]), and cannot be cut (§3.1.2.11.4).
+    """
+    refusal = answer(packet_id, (_ID_IN_USE,) * filters)  # as long as any other answer
+    if not refusal:
         raise MalformedPacket(
             "the answer is longer than the client takes", spec="MQTT 5 §3.1.2.11.4", reason_code=0x95
         )
-    return answer
+    if connection.dialect.version != 5 or packet_id not in session.received:
+        return False
+    connection.send(refusal)
+    return True
 
 
 def _options(wish: v5.Subscription, identifier: int) -> Options | None:
