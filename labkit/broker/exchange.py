@@ -61,16 +61,15 @@ class Exchange:
             return self._noted(self._method.go_on(_data(packet.properties)))
         if packet.reason_code == AGAIN and not self._running:
             self._running = True
-            self._method = METHODS[self.method_name](self._client_id)
             return self._noted(self._method.begin(_data(packet.properties)))
         if packet.reason_code == AGAIN:
             raise _wrong("the authentication before this one is not over", "4.12.1")
         raise _wrong(f"a client cannot send AUTH 0x{packet.reason_code:02X} here", "3.15.2.1")
 
     def over(self) -> None:
-        """The token was good: from now on the client may ask for another run, and nobody needs this one."""
+        """The token was good: from now on the client may ask for another run."""
         self._running = False
-        self._method = METHODS[self.method_name](self._client_id)  # the old one knows the token
+        self._method = METHODS[self.method_name](self._client_id)  # for that; the old one knows the token
 
     def regret(self, refused: Refused) -> bytes | None:
         """The packet that tells why, before the refusal; ``None`` when the refusal says it all."""
