@@ -8,7 +8,7 @@ A failure that labkit understands is one or two sentences on standard error and 
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -24,6 +24,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+def _port(help: str) -> Any:
+    return typer.Option(metavar="N", min=0, max=65535, help=f"{help}; 0 for any.")
 
 
 @app.callback(invoke_without_command=True)
@@ -61,22 +65,11 @@ def up(
     token_lifetime: Annotated[
         int, typer.Option(metavar="SECONDS", min=1, max=3600, help="How long access tokens live.")
     ] = 300,
-    auth_port: Annotated[
-        int, typer.Option(metavar="N", min=0, max=65535, help="Port of the authorization server; 0 for any.")
-    ] = 0,
-    mqtt_port: Annotated[
-        int, typer.Option(metavar="N", min=0, max=65535, help="Port of the broker; 0 for any.")
-    ] = 0,
-    ws_port: Annotated[
-        int, typer.Option(metavar="N", min=0, max=65535, help="The broker's port for WebSocket; 0 for any.")
-    ] = 0,
-    mqtts_port: Annotated[
-        int, typer.Option(metavar="N", min=0, max=65535, help="With --tls: the broker's port; 0 for any.")
-    ] = 0,
-    wss_port: Annotated[
-        int,
-        typer.Option(metavar="N", min=0, max=65535, help="With --tls: its port for WebSocket; 0 for any."),
-    ] = 0,
+    auth_port: Annotated[int, _port("Port of the authorization server")] = 0,
+    mqtt_port: Annotated[int, _port("Port of the broker")] = 0,
+    ws_port: Annotated[int, _port("The broker's port for WebSocket")] = 0,
+    mqtts_port: Annotated[int, _port("With --tls: the broker's port")] = 0,
+    wss_port: Annotated[int, _port("With --tls: its port for WebSocket")] = 0,
     device: Annotated[
         list[str] | None, typer.Option(metavar="ID", help="A device to register; repeat for more.")
     ] = None,

@@ -9,11 +9,11 @@ import typer
 
 from labkit.authserver import Credentials
 from labkit.lab import Lab
+from labkit.rights import DEFAULT
 from labkit.service import Endpoint
 
 __all__ = ["facts", "serve"]
 
-OWN = "devices/{client_id}/#"
 _AT_LEAST = ("thermostat-1", "thermostat-2")
 
 
@@ -33,7 +33,8 @@ def serve(
     names += [name for name in _AT_LEAST if name not in names][: max(0, 2 - len(names))]
     with Lab(**options) as lab:
         registered = [
-            lab.register(name, publish=[OWN, *publish], subscribe=[OWN, *subscribe]) for name in names
+            lab.register(name, publish=[*DEFAULT, *publish], subscribe=[*DEFAULT, *subscribe])
+            for name in names
         ]
         if as_json:
             typer.echo(json.dumps(facts(lab, registered)))
