@@ -10,13 +10,17 @@ from labkit.tokens.thumbprint import thumbprint
 __all__ = ["Proof", "doors", "read"]
 
 FAULTS: Final = {"A": "own key", "B": "old proof", "C": "bad signature"}
+#: Why a thief does not get in where she is not expected.
+STOPPED: Final = {
+    "own key": "it compares the key with the one in the token, and hers is another.",
+    "old proof": "it compares the nonce, and the recorded proof has another one.",
+    "bad signature": "proof.fits is False there, and {door} asks for it.",
+}
 ABOUT: Final = {
-    ("A", "old proof"): "it compares the nonce, and the recorded proof has another one.",
-    ("A", "bad signature"): "proof.fits is False there, and A asks for it.",
-    ("B", "own key"): "it compares the key with the one in the token, and hers is another.",
-    ("B", "bad signature"): "proof.fits is False there, and B asks for it.",
-    ("C", "own key"): "it compares the key with the one in the token, and hers is another.",
-    ("C", "old proof"): "it compares the nonce, and the recorded proof has another one.",
+    (door, thief): why.format(door=door)
+    for door, fault in FAULTS.items()
+    for thief, why in STOPPED.items()
+    if thief != fault
 }
 
 
