@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from support_broker import Client
 from websockets.frames import OP_BINARY, OP_CLOSE, OP_CONT, OP_TEXT, Frame
 
-__all__ = ["FramedSocket", "answer_to", "framed", "request", "upgraded"]
+__all__ = ["FramedSocket", "answer_to", "framed", "request", "shake_hands", "upgraded"]
 
 _C = TypeVar("_C", bound=Client)
 _TIMEOUT = 5.0
@@ -118,15 +118,20 @@ def upgraded(
     try:
         if context is not None:
             sock = context.wrap_socket(sock, server_hostname=host)
-        sock.sendall(request(*lines, port=port))
-        head = b""
-        while not head.endswith(b"\r\n\r\n"):
-            byte = sock.recv(1)  # no byte of the first frame
-            assert byte, head
-            head += byte
+        return shake_hands(sock, *lines, port=port)
     except BaseException:
         sock.close()
         raise
+
+
+def shake_hands(sock: Any, *lines: str, port: int) -> FramedSocket:
+    """Have the upgrade accepted, on something like a socket."""
+    sock.sendall(request(*lines, port=port))
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        byte = sock.recv(1)  # no byte of the first frame
+        assert byte, head
+        head += byte
     assert head.startswith(b"HTTP/1.1 101 "), head
     assert b"sec-websocket-protocol: mqtt\r\n" in head.lower()
     assert b"extensions" not in head.lower()

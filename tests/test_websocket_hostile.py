@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from support_broker import Site, site
 from support_broker5 import Client5
 from support_doors import SecureSocket
-from support_websocket import FramedSocket, request
+from support_websocket import FramedSocket, request, shake_hands
 from support_wire import V5, damage
 
 from labkit.errors import MalformedPacket
@@ -88,15 +88,7 @@ def honest(door: Door) -> Iterator[None]:
 
 
 def upgraded(door: Door) -> FramedSocket:
-    line = door.line()
-    line.sendall(request(port=door.port))
-    head = b""
-    while not head.endswith(b"\r\n\r\n"):
-        byte = line.recv(1)
-        assert byte, head
-        head += byte
-    assert head.startswith(b"HTTP/1.1 101 ")
-    return FramedSocket(line)
+    return shake_hands(door.line(), port=door.port)
 
 
 def until_the_end(line: Any) -> bytes:
