@@ -14,6 +14,8 @@ from support_secrets import (  # noqa: F401  # its hooks are hooks of this file,
 from labkit.clock import Clock
 
 if TYPE_CHECKING:
+    from support_broker import Site
+
     from labkit import Lab
 
 #: The moment at which frozen clocks stand: 2026-01-01T00:00:00Z.
@@ -34,6 +36,15 @@ def lab() -> "Iterator[Lab]":
     from labkit import Lab
 
     with Lab() as running:
+        yield running
+
+
+@pytest.fixture
+def place() -> "Iterator[Site]":
+    """A tiny issuer and a running broker that trusts it, on a clock that stands still."""
+    from support_broker import site
+
+    with site() as running:
         yield running
 
 

@@ -1,6 +1,5 @@
 """CONNECT at the gate: what is answered, what is only closed, and what nothing of the broker hears about."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import paho.mqtt.client as paho
@@ -10,12 +9,6 @@ from test_wire_parse import MALFORMED
 
 from labkit.errors import Undecided
 from labkit.wire import Connack, Connect, Disconnect, Pingreq, Publish, Subscribe, Will, encode, frame, v5
-
-
-@pytest.fixture
-def place() -> Iterator[Site]:
-    with site() as running:
-        yield running
 
 
 def refusal(place: Site, *args: Any, **options: Any) -> tuple[int, str]:

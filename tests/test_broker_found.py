@@ -1,7 +1,5 @@
 """What testers found in the gate, each with the smallest attack that shows it."""
 
-from collections.abc import Iterator
-
 import pytest
 from support_broker import Client, Site, site
 
@@ -10,12 +8,6 @@ from labkit.broker import Limits
 from labkit.broker.message import Message
 from labkit.broker.outbox import Outbox
 from labkit.wire import Connack, Puback, Publish, Suback, Subscribe, parse
-
-
-@pytest.fixture
-def place() -> Iterator[Site]:
-    with site() as running:
-        yield running
 
 
 def test_a_filter_named_a_thousand_times_brings_its_retained_messages_once(place: Site) -> None:

@@ -1,18 +1,10 @@
 """What a token allows: publishing, subscribing, receiving, retained messages."""
 
-from collections.abc import Iterator
-
 import pytest
 from support_broker import Client, Site, site
 
 from labkit.broker import Limits
 from labkit.wire import Puback, Pubcomp, Publish, Pubrec, Pubrel, Suback, Subscribe, frame
-
-
-@pytest.fixture
-def place() -> Iterator[Site]:
-    with site() as running:
-        yield running
 
 
 @pytest.fixture

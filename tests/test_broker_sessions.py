@@ -1,18 +1,10 @@
 """Sessions: take-over, what outlives a connection, and the flows of QoS 1 and 2."""
 
-from collections.abc import Iterator
-
 import pytest
 from support_broker import Client, Site, site
 
 from labkit.broker import Limits
 from labkit.wire import Connack, Connect, Disconnect, Puback, Pubcomp, Publish, Pubrec, Pubrel, Will, encode
-
-
-@pytest.fixture
-def place() -> Iterator[Site]:
-    with site() as running:
-        yield running
 
 
 def gone(place: Site, client: Client, client_id: str = "dev-1") -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
 
 import pytest
 from support_broker import AUDIENCE, ISSUER, Site, site
@@ -11,12 +10,6 @@ from labkit.broker import Limits
 from labkit.errors import Undecided
 from labkit.tokens import AccessToken, TokenValidator
 from labkit.wire import Connack, Connect, Publish, Will, encode
-
-
-@pytest.fixture
-def place() -> Iterator[Site]:
-    with site() as running:
-        yield running
 
 
 @pytest.mark.conformance("RS-42")

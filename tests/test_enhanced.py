@@ -3,14 +3,13 @@
 import base64
 import hashlib
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import jwt.algorithms
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support_broker import Site, site
+from support_broker import Site
 from support_broker5 import Client5, client5, enter
 from support_tokens import private_key, public_jwk
 
@@ -22,12 +21,6 @@ from labkit.wire.v5 import Property
 NAME, DATA = Property.AUTHENTICATION_METHOD, Property.AUTHENTICATION_DATA
 METHODS = ("OAUTH2-JWT", "OAUTHBEARER", "OAUTH2-POP")
 KEY = "device key"
-
-
-@pytest.fixture
-def place() -> Iterator[Site]:
-    with site() as running:
-        yield running
 
 
 def bound(place: Site, client_id: str = "dev-1", **options: Any) -> str:

@@ -3,7 +3,6 @@
 import asyncio
 import hashlib
 from base64 import urlsafe_b64encode
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -60,12 +59,6 @@ class Transport(asyncio.Transport):
         if not self.ended:
             self.ended = how
             asyncio.get_running_loop().call_soon(self.protocol.connection_lost, None)
-
-
-@pytest.fixture
-def place() -> Iterator[Site]:
-    with site() as running:
-        yield running
 
 
 def carried(place: Site, packet: v5.Connect | Connect, **facts: Any) -> tuple[Transport, Any]:

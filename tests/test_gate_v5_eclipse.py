@@ -4,7 +4,6 @@
 """
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +19,6 @@ from labkit.wire.v5 import Property
 P = Property
 TOPIC = "devices/dev-1/t"
 CONTRIBUTING = Path(__file__).parent.parent / "CONTRIBUTING.md"
-
-
-@pytest.fixture
-def place() -> Iterator[Site]:
-    with site() as running:
-        yield running
 
 
 def test_the_table_of_results_says_why_each_fails() -> None:

@@ -1,10 +1,9 @@
 """What a hostile reader of the standard found in the gate of MQTT 5; each was wrong once."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from support_broker import Site, site
+from support_broker import Site
 from support_broker5 import Client5, client5
 from test_enhanced import DATA, METHODS, NAME, auth, first, proof
 
@@ -13,12 +12,6 @@ from labkit.wire.v5 import Property
 
 P = Property
 TOPIC = "devices/dev-1/t"
-
-
-@pytest.fixture
-def place() -> Iterator[Site]:
-    with site() as running:
-        yield running
 
 
 def login(place: Site, method: str, properties: dict[Property, Any] | None = None) -> v5.Connect:

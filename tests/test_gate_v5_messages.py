@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from support_broker import Site, site
+from support_broker import Site
 from support_broker5 import Client5, enter
 
 from labkit.broker import Limits
@@ -22,12 +22,6 @@ EVERYTHING = {
     P.CORRELATION_DATA: b"\0\1",
     P.USER_PROPERTY: (("b", "2"), ("a", "1"), ("b", "2")),
 }
-
-
-@pytest.fixture
-def place() -> Iterator[Site]:
-    with site() as running:
-        yield running
 
 
 @pytest.fixture

@@ -27,12 +27,6 @@ P = Property
 TOPIC = "devices/dev-1/t"
 
 
-@pytest.fixture
-def place() -> Iterator[Site]:
-    with site() as running:
-        yield running
-
-
 # What costs the broker more than the client.
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from support_broker import Site, site
+from support_broker import Site
 from support_broker5 import Client5, client5, enter
 
 from labkit.wire import Publish, v5
@@ -12,12 +12,6 @@ from labkit.wire.v5 import Property
 
 P = Property
 TOPIC = "devices/dev-1/x"
-
-
-@pytest.fixture
-def place() -> Iterator[Site]:
-    with site() as running:
-        yield running
 
 
 @pytest.fixture

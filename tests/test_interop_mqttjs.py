@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from support_broker import Site, site
+from support_broker import Site
 from support_interop import interop_lab
 from support_mqttjs import Node, node
 from support_tokens import private_key, public_jwk, tampered
@@ -32,12 +32,6 @@ def lab() -> Iterator[Lab]:
 @pytest.fixture(params=[4, 5], ids=["3.1.1", "5"])
 def version(request: pytest.FixtureRequest) -> int:
     return int(request.param)
-
-
-@pytest.fixture
-def place() -> Iterator[Site]:
-    with site() as running:
-        yield running
 
 
 def url(running: Lab | Site) -> str:

@@ -27,12 +27,6 @@ KEY = "device key"
 NAME, DATA = Property.AUTHENTICATION_METHOD, Property.AUTHENTICATION_DATA
 
 
-@pytest.fixture
-def place() -> Iterator[Site]:
-    with site() as running:
-        yield running
-
-
 class Inside:
     """A client whose network thread runs, with what it is told in queues."""
 

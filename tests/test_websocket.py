@@ -4,7 +4,6 @@ import asyncio
 import logging
 import socket
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,12 +15,6 @@ from websockets.frames import OP_BINARY, OP_CLOSE, OP_CONT, OP_PING, OP_PONG, OP
 from labkit.broker import Limits
 from labkit.errors import ServiceFailed
 from labkit.wire import Connack, Connect, Publish, encode, v5
-
-
-@pytest.fixture
-def place() -> Iterator[Site]:
-    with site() as running:
-        yield running
 
 
 def over(place: Site, *lines: str, kind: type[Client] = Client) -> Any:
